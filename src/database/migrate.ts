@@ -1,0 +1,35 @@
+import { Migrator, type MigrationResult } from 'kysely/migration'
+
+import { OperationError } from '../lib/errors.ts'
+import type { Database } from './database.ts'
+import * as projects from './migrations/0001-projects.ts'
+import * as deployments from './migrations/0002-deployments.ts'
+
+/** In order of their names. A migration that has been released is never changed. */
+const MIGRATIONS = { '0001-projects': projects, '0002-deployments': deployments }
+
+/** Brings the database to the newest schema. Returns the names of what was run. Safe to call from several processes. */
+export async function migrateToLatest(db: Database): Promise<string[]> {
+  return namesOf(await migratorOf(db).migrateToLatest())
+}
+
+/** Takes the newest migration back. */
+export async function migrateDown(db: Database): Promise<string[]> {
+  return namesOf(await migratorOf(db).migrateDown())
+}
+
+function migratorOf(db: Database): Migrator {
+  return new Migrator({ db, provider: { getMigrations: () => Promise.resolve(MIGRATIONS) } })
+}
+
+function namesOf(result: {
+  error?: unknown
+  results?: readonly MigrationResult[] | undefined
+}): string[] {
+  if (result.error !== undefined) {
+    throw new OperationError('database.migration_failed', 'Cannot migrate the database', {
+      cause: result.error,
+    })
+  }
+  return (result.results ?? []).map((migration) => migration.migrationName)
+}
