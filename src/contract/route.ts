@@ -1,0 +1,52 @@
+import type { z } from 'zod'
+
+/**
+ * Who may call a route: everybody; a member of an organization (the operator, or a bearer of its token); or only the
+ * operator of the instance, at the machine itself.
+ */
+export type Access = 'public' | 'member' | 'operator'
+
+/**
+ * What a route answers with: JSON of a schema, nothing, a page or text, or server-sent events (the same lines as text
+ * for `Accept: text/plain`).
+ */
+export type RouteResponse = z.ZodType | 'empty' | 'text' | 'html' | 'events'
+
+/** One endpoint of the HTTP API. The server, the OpenAPI document and the CLI are made from these. */
+export interface RouteDefinition {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** With parameters as `{name}`. */
+  readonly path: string
+  readonly summary: string
+  readonly params?: z.ZodObject
+  readonly query?: z.ZodObject
+  readonly body?: z.ZodObject
+  readonly response: RouteResponse
+  /** Of the answer when it succeeds. */
+  readonly status: 200 | 201 | 202 | 204
+  /** Statuses that it may answer with besides 401, 422 and 500. */
+  readonly errors: readonly number[]
+  readonly access: Access
+}
+
+type Parsed<Schema> = Schema extends z.ZodType ? z.output<Schema> : undefined
+type Given<Schema> = Schema extends z.ZodType ? z.input<Schema> : undefined
+
+/** What a handler of the route is given, after validation. */
+export interface RouteInput<Route extends RouteDefinition> {
+  params: Parsed<Route['params']>
+  query: Parsed<Route['query']>
+  body: Parsed<Route['body']>
+}
+
+/** What a client of the route sends. */
+export interface RouteRequest<Route extends RouteDefinition> {
+  params: Given<Route['params']>
+  query: Given<Route['query']>
+  body: Given<Route['body']>
+}
+
+/** What a route answers with: a value for JSON, nothing otherwise. */
+export type RouteOutput<Route extends RouteDefinition> = Route['response'] extends z.ZodType
+  ? z.output<Route['response']>
+  : undefined

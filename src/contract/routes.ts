@@ -1,0 +1,15 @@
+import { deploymentRoutes } from './deployment-routes.ts'
+import { instanceRoutes } from './instance-routes.ts'
+import { projectRoutes } from './project-routes.ts'
+import { tokenRoutes } from './token-routes.ts'
+
+/** Every endpoint of the HTTP API by its id. */
+export const ROUTES = {
+  ...projectRoutes,
+  ...deploymentRoutes,
+  ...tokenRoutes,
+  ...instanceRoutes,
+} as const
+
+export type Routes = typeof ROUTES
+export type RouteId = keyof Routes
