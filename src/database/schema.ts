@@ -166,6 +166,8 @@ interface DeploymentTable {
   not_before: string
   debounce_since: string
   superseded_by_id: string | null
+  /** What was live when it took the traffic: it gets the traffic back when this one crashes early. */
+  replaced_deployment_id: string | null
   cancel_requested_at: string | null
   cancel_reason: 'person' | 'superseded' | 'deleted' | null
   /** Active ones in a row that a newer head cancelled before this one: the third runs to its end. */
@@ -241,6 +243,8 @@ interface InstanceTable {
   /** Starts after a crash, in a row. */
   restarts: number
   next_restart_at: string | null
+  /** When a draining one is stopped; until then it stands by for a successor that crashes. */
+  retire_at: string | null
   exit_code: number | null
   exit_signal: string | null
   created_at: string

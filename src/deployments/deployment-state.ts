@@ -6,7 +6,8 @@ import type { DeploymentState } from '../database/schema.ts'
  */
 const MOVES = {
   queued: ['fetching', 'superseded', 'cancelled'],
-  fetching: ['building', 'cancelling', 'failed', 'interrupted'],
+  // A release that exists is not built again.
+  fetching: ['building', 'releasing', 'starting', 'cancelling', 'failed', 'interrupted'],
   building: ['releasing', 'starting', 'cancelling', 'failed', 'interrupted'],
   releasing: ['starting', 'failed', 'interrupted'],
   starting: ['checking', 'cancelling', 'failed', 'interrupted'],

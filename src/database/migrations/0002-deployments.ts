@@ -71,6 +71,7 @@ async function createDeployments(db: Db): Promise<void> {
     .addColumn('not_before', text, (c) => c.notNull())
     .addColumn('debounce_since', text, (c) => c.notNull())
     .addColumn('superseded_by_id', text, (c) => c.references('deployments.id'))
+    .addColumn('replaced_deployment_id', text, (c) => c.references('deployments.id'))
     .addColumn('cancel_requested_at', text)
     .addColumn('cancel_reason', text, (c) =>
       c.check(sql`cancel_reason in ('person', 'superseded', 'deleted')`),
@@ -97,6 +98,7 @@ async function indexDeployments(db: Db): Promise<void> {
   await index(db, 'deployments', ['repeats_deployment_id'])
   await index(db, 'deployments', ['release_id'])
   await index(db, 'deployments', ['superseded_by_id'])
+  await index(db, 'deployments', ['replaced_deployment_id'])
   await sql`create unique index deployments_one_active on deployments (project_id)
     where state in ('fetching', 'building', 'releasing', 'starting', 'checking', 'switching', 'cancelling')`.execute(
     db,
@@ -172,6 +174,7 @@ async function createInstances(db: Db): Promise<void> {
     .addColumn('boot_id', text)
     .addColumn('restarts', 'integer', (c) => c.notNull())
     .addColumn('next_restart_at', text)
+    .addColumn('retire_at', text)
     .addColumn('exit_code', 'integer')
     .addColumn('exit_signal', text)
     .addColumn('created_at', text, (c) => c.notNull())
