@@ -1,0 +1,28 @@
+import process from 'node:process'
+
+import { isOperationError } from './lib/errors.ts'
+
+/** Each verb loads only what it needs: the foreground and the traffic process stay small, the command line quick. */
+async function run(verb: string | undefined): Promise<void> {
+  switch (verb) {
+    case 'start':
+      return (await import('./start.ts')).start(process.env)
+    case 'stop':
+      return (await import('./stop.ts')).stop(process.env, process.argv.slice(3))
+    case 'control':
+      return (await import('./control.ts')).runControl(process.env)
+    case 'traffic':
+      return (await import('./traffic/traffic-process.ts')).runTraffic(process.env)
+    default:
+      return (await import('./cli/main.ts')).runCli(process.argv.slice(2))
+  }
+}
+
+try {
+  await run(process.argv[2])
+} catch (error) {
+  // What a person can act on is one sentence; a defect keeps its stack.
+  if (!isOperationError(error)) throw error
+  process.stderr.write(`${error.message}\n`)
+  process.exitCode = 2
+}
