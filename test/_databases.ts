@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe } from 'node:test'
 
-import pg from 'pg'
+import { Client } from 'pg'
 
 import type { Database } from '../src/database/database.ts'
 import { guardTransactions } from '../src/database/in-transaction.ts'
@@ -91,7 +91,7 @@ async function administer(): Promise<Administration> {
   const postgres = postgresHere()
   if (postgres.kind === 'unavailable') throw new Error(postgres.reason)
   const url = await postgres.start()
-  const client = new pg.Client({ connectionString: url })
+  const client = new Client({ connectionString: url })
   await client.connect()
   cleanups.push(() => client.end())
   const execute = async (sql: string) => {

@@ -1,0 +1,1 @@
+export { REDACTED, Secret } from '../lib/secret.ts'
