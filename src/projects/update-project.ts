@@ -1,0 +1,63 @@
+import type { Database } from '../database/database.ts'
+import { inTransaction } from '../database/in-transaction.ts'
+import { toIsoTime, type Clock } from '../lib/clock.ts'
+import { refuseTakenName } from './create-project.ts'
+import { checkProjectName } from './project-name.ts'
+import { readProject, type Project } from './project-records.ts'
+import { checkSettings, type ProjectSettings } from './project-settings.ts'
+import { checkSource, type SourceRules } from './project-source.ts'
+
+export interface ProjectChange extends Partial<ProjectSettings> {
+  name?: string
+  repo_url?: string
+  branch?: string
+}
+
+/**
+ * Changes what is given and leaves the rest. The host name stays when the name changes: links to it live on. Another
+ * repository or branch begins a new history, so its head counts as never considered.
+ */
+export async function updateProject(
+  deps: { db: Database; clock: Clock; config: SourceRules },
+  organizationId: string,
+  id: string,
+  change: ProjectChange,
+): Promise<Project> {
+  const { name, repo_url, branch, ...settings } = change
+  if (name !== undefined) checkProjectName(name)
+  checkSettings(settings)
+  return await inTransaction(deps.db, async (tx) => {
+    const before = await readProject(tx, organizationId, id)
+    const source = checkSource(deps.config, {
+      repo_url: repo_url ?? before.repo_url,
+      branch: branch ?? before.branch,
+    })
+    if (name !== undefined && name !== before.name) await refuseTakenName(tx, organizationId, name)
+    const moved = source.repo_url !== before.repo_url || source.branch !== before.branch
+    const now = toIsoTime(deps.clock.now())
+    await tx
+      .updateTable('projects')
+      .set({
+        ...definedOf(settings),
+        ...source,
+        name: name ?? before.name,
+        updated_at: now,
+        ...(moved
+          ? {
+              considered_head: null,
+              reread_head: null,
+              reread_at: null,
+              source_error: null,
+              next_poll_at: now,
+            }
+          : {}),
+      })
+      .where('id', '=', id)
+      .execute()
+    return await readProject(tx, organizationId, id)
+  })
+}
+
+function definedOf(settings: Partial<ProjectSettings>): Partial<ProjectSettings> {
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
+}
