@@ -1,0 +1,177 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { createRepository, GIT_ENV, runGit } from './_git-repository.ts'
+import type { GitRepository, RepositoryFiles } from './_git-repository.ts'
+
+/** What the next requests get instead of an answer of git's. */
+export type GitHostFault =
+  | { kind: 'status'; status: number; headers?: Readonly<Record<string, string>> }
+  | { kind: 'redirect'; location: string }
+  /** Never answers; ends when the client or the host goes away. */
+  | { kind: 'hang' }
+  /** Answers rightly, but late. */
+  | { kind: 'delay'; ms: number }
+  /** Ends the answer's body, and the connection, after so many bytes. */
+  | { kind: 'truncate'; bytes: number }
+  /** Closes the connection without a byte. */
+  | { kind: 'reset' }
+
+export interface GitHost extends AsyncDisposable {
+  /** `http://127.0.0.1:<port>` */
+  readonly url: string
+  /** As an entry of the list of Git hosts: `127.0.0.1:<port>@private`. */
+  readonly hostEntry: string
+  readonly port: number
+  /** `METHOD /path` of every request so far, in order. */
+  readonly requests: readonly string[]
+  /** Requests whose line contains `text`. */
+  count(text: string): number
+  /** The next `times` requests (those whose line contains `only`, when given) meet this fault. */
+  inject(fault: GitHostFault, options?: { times?: number; only?: string }): void
+  clearFaults(): void
+  createRepository(name: string, files: RepositoryFiles): Promise<GitRepository>
+}
+
+interface PendingFault {
+  fault: GitHostFault
+  times: number
+  only: string
+}
+
+/** A real Git host on loopback: smart HTTP by `git http-backend` over bare repositories in a temp directory. */
+export async function startGitHost(options: { port?: number } = {}): Promise<GitHost> {
+  const directory = await mkdtemp(join(tmpdir(), 'git-host-'))
+  const backend = join(await runGit(directory, ['--exec-path']), 'git-http-backend')
+  const requests: string[] = []
+  const faults: PendingFault[] = []
+  const sockets = new Set<Socket>()
+  const server = createServer((request, response) => {
+    const line = `${request.method} ${request.url}`
+    requests.push(line)
+    const pending = faults.find(({ only, times }) => times > 0 && line.includes(only))
+    if (pending) pending.times -= 1
+    answer(pending?.fault, { request, response, backend, directory })
+  })
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+  })
+  server.listen(options.port ?? 0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const url = `http://127.0.0.1:${port}`
+  return {
+    url,
+    hostEntry: `127.0.0.1:${port}@private`,
+    port,
+    requests,
+    count: (text) => requests.filter((line) => line.includes(text)).length,
+    inject: (fault, { times = 1, only = '' } = {}) => void faults.push({ fault, times, only }),
+    clearFaults: () => void faults.splice(0),
+    createRepository: (name, files) => createRepository({ directory, url, name, files }),
+    [Symbol.asyncDispose]: async () => {
+      const closed = once(server, 'close')
+      server.close()
+      for (const socket of sockets) socket.destroy()
+      await closed
+      await rm(directory, { recursive: true, force: true, maxRetries: 5 })
+    },
+  }
+}
+
+interface Exchange {
+  request: IncomingMessage
+  response: ServerResponse
+  backend: string
+  directory: string
+}
+
+function answer(fault: GitHostFault | undefined, exchange: Exchange): void {
+  const { request, response } = exchange
+  switch (fault?.kind) {
+    case undefined:
+      return serveGit(exchange)
+    case 'status':
+      response.writeHead(fault.status, { 'content-type': 'text/plain', ...fault.headers })
+      response.end('injected\n')
+      return
+    case 'redirect':
+      response.writeHead(302, { location: fault.location }).end()
+      return
+    case 'hang':
+      return
+    case 'delay': {
+      const timer = setTimeout(() => serveGit(exchange), fault.ms)
+      request.socket.once('close', () => clearTimeout(timer))
+      return
+    }
+    case 'truncate':
+      return serveGit(exchange, fault.bytes)
+    case 'reset':
+      request.socket.destroy()
+      return
+  }
+}
+
+/** Runs `git http-backend` as the CGI program that it is. */
+function serveGit({ request, response, backend, directory }: Exchange, maxBytes = Infinity): void {
+  const url = new URL(request.url ?? '/', 'http://host')
+  const child = spawn(backend, [], {
+    env: {
+      ...GIT_ENV,
+      GIT_PROJECT_ROOT: directory,
+      GIT_HTTP_EXPORT_ALL: '1',
+      PATH_INFO: decodeURIComponent(url.pathname),
+      QUERY_STRING: url.search.slice(1),
+      REQUEST_METHOD: request.method ?? 'GET',
+      CONTENT_TYPE: request.headers['content-type'] ?? '',
+      HTTP_CONTENT_ENCODING: request.headers['content-encoding'] ?? '',
+      GIT_PROTOCOL: String(request.headers['git-protocol'] ?? ''),
+      REMOTE_ADDR: '127.0.0.1',
+    },
+    stdio: ['pipe', 'pipe', 'ignore'],
+  })
+  child.stdin.on('error', () => {})
+  request.on('error', () => {})
+  request.pipe(child.stdin)
+  let head: Buffer | null = Buffer.alloc(0)
+  let sent = 0
+  const send = (chunk: Buffer) => {
+    const part = chunk.subarray(0, Math.max(0, maxBytes - sent))
+    sent += part.length
+    response.write(part, () => {
+      if (sent >= maxBytes) request.socket.destroy()
+    })
+  }
+  child.stdout.on('data', (chunk: Buffer) => {
+    if (head === null) return send(chunk)
+    head = Buffer.concat([head, chunk])
+    const end = head.indexOf('\r\n\r\n')
+    if (end === -1) return
+    writeCgiHead(response, head.subarray(0, end).toString('latin1'))
+    const rest = head.subarray(end + 4)
+    head = null
+    if (rest.length > 0) send(rest)
+  })
+  child.on('close', () => response.end())
+  response.on('close', () => child.kill())
+}
+
+function writeCgiHead(response: ServerResponse, head: string): void {
+  let status = 200
+  for (const line of head.split('\r\n')) {
+    const colon = line.indexOf(':')
+    const name = line.slice(0, colon).toLowerCase()
+    const value = line.slice(colon + 1).trim()
+    if (name === 'status') status = Number.parseInt(value, 10)
+    else response.setHeader(name, value)
+  }
+  response.writeHead(status)
+}
