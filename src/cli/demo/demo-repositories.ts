@@ -23,6 +23,8 @@ export interface DemoRepository {
 
 /** Real Git repositories below `directory`, served on a port of loopback. */
 export async function serveDemoRepositories(directory: string): Promise<DemoRepositories> {
+  const served = path.join(directory, 'served')
+  await mkdir(served, { recursive: true })
   const env = {
     PATH: process.env['PATH'] ?? '/usr/bin:/bin',
     HOME: directory,
@@ -40,8 +42,6 @@ export async function serveDemoRepositories(directory: string): Promise<DemoRepo
     if (result.exitCode !== 0) throw new Error(`git ${args.join(' ')}: ${result.stderr}`)
     return result.stdout.trim()
   }
-  const served = path.join(directory, 'served')
-  await mkdir(served, { recursive: true })
   const backend = path.join(await git('--exec-path'), 'git-http-backend')
   const server = createServer((request, response) => {
     serveGit({ request, response, backend, directory: served, env })
