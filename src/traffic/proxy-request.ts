@@ -1,0 +1,187 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Readable } from 'node:stream'
+
+import { errors, type Dispatcher } from 'undici'
+
+import { isOperationError, messageOf, systemErrorCode } from '../lib/errors.ts'
+import type { Logger } from '../lib/logger.ts'
+import { APP_TIMED_OUT, APP_UNREACHABLE, sendProblem } from './error-page.ts'
+import {
+  clientHeaders,
+  upstreamHeaders,
+  type RawHeaders,
+  type TrustsPeer,
+} from './forwarded-headers.ts'
+import type { Metrics } from './metrics.ts'
+import { requestBody } from './request-body.ts'
+import type { InstanceTarget, Upstreams } from './upstreams.ts'
+
+export interface ProxyDeps {
+  upstreams: Upstreams
+  trusts: TrustsPeer
+  metrics: Metrics
+  log: Logger
+  /** Where the request would go if it came now: the app may have been replaced while we tried. */
+  findTarget: (request: IncomingMessage) => InstanceTarget | null
+  /** True when this process is about to end: clients are told to connect again. */
+  isDraining: () => boolean
+  bodyIdleMs: number
+}
+
+/** Passes a request on to the app and its answer back, streaming both ways. Always answers or ends the connection. */
+export function proxyRequest(
+  deps: ProxyDeps,
+  request: IncomingMessage,
+  response: ServerResponse,
+  target: InstanceTarget,
+): void {
+  const body = requestBody(request, deps.bodyIdleMs)
+  const headers = upstreamHeaders(request, deps.trusts)
+  dispatch(deps, new Exchange(deps, request, response, target, headers, body))
+}
+
+function dispatch(deps: ProxyDeps, exchange: Exchange): void {
+  const { request, target, headers, body } = exchange
+  try {
+    deps.upstreams
+      .poolOf(target)
+      .dispatch(
+        { method: request.method ?? 'GET', path: request.url ?? '/', headers, body },
+        exchange,
+      )
+  } catch (error) {
+    exchange.fail(error)
+  }
+}
+
+/** One request on its way. Implements the callbacks of undici, which calls them as the answer arrives. */
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly deps: ProxyDeps
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly headers: RawHeaders
+  readonly body: Readable | null
+  target: InstanceTarget
+  isRetry = false
+  #controller: Dispatcher.DispatchController | undefined
+  #onDrain: (() => void) | undefined
+
+  constructor(
+    deps: ProxyDeps,
+    request: IncomingMessage,
+    response: ServerResponse,
+    target: InstanceTarget,
+    headers: RawHeaders,
+    body: Readable | null,
+  ) {
+    this.deps = deps
+    this.request = request
+    this.response = response
+    this.target = target
+    this.headers = headers
+    this.body = body
+    response.once('close', () => {
+      if (!response.writableFinished) this.#controller?.abort(CLIENT_GONE)
+    })
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.response.destroyed) controller.abort(CLIENT_GONE)
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    _headers: unknown,
+    statusMessage?: string,
+  ): void {
+    // 102 and 103 are hints; the answer is still to come.
+    if (status < 200) return
+    if (this.deps.isDraining()) this.response.shouldKeepAlive = false
+    const raw = Array.isArray(controller.rawHeaders) ? controller.rawHeaders : []
+    this.response.writeHead(status, statusMessage ?? '', clientHeaders(raw))
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.response.write(chunk)) return
+    controller.pause()
+    if (this.#onDrain !== undefined) return
+    this.#onDrain = () => controller.resume()
+    this.response.on('drain', this.#onDrain)
+  }
+
+  onResponseEnd(): void {
+    this.response.end()
+    // The app answered without reading the whole body: what the client still sends is of no use to anybody.
+    this.body?.destroy()
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+    this.fail(error)
+  }
+
+  fail(error: unknown): void {
+    if (error === CLIENT_GONE || this.response.destroyed) return
+    const next = this.#retryTarget(error)
+    if (next !== null) {
+      this.isRetry = true
+      this.target = next
+      setImmediate(dispatch, this.deps, this)
+      return
+    }
+    this.#giveUp(error)
+  }
+
+  /** Where to try again, when nothing was answered, nothing can have been done twice and it may help. */
+  #retryTarget(error: unknown): InstanceTarget | null {
+    if (this.isRetry || this.response.headersSent || this.body !== null) return null
+    const now = this.deps.findTarget(this.request)
+    if (now === null) return null
+    const moved = now.instanceId !== this.target.instanceId || now.port !== this.target.port
+    if (neverSent(error)) return moved ? now : null
+    // The app closed a kept connection in the moment in which we used it.
+    return wasCut(error) && IDEMPOTENT.has(this.request.method ?? '') ? now : null
+  }
+
+  #giveUp(error: unknown): void {
+    const { deps, target, request, response } = this
+    this.body?.destroy()
+    if (request.destroyed && !request.complete) {
+      response.destroy()
+      return
+    }
+    deps.metrics.countUpstreamError()
+    deps.log.warn('app did not answer', {
+      instanceId: target.instanceId,
+      port: target.port,
+      reason: isOperationError(error) ? error.code : (systemErrorCode(error) ?? 'unknown'),
+      detail: messageOf(error),
+    })
+    const timedOut = error instanceof errors.HeadersTimeoutError
+    sendProblem(request, response, timedOut ? APP_TIMED_OUT : APP_UNREACHABLE)
+  }
+}
+
+const CLIENT_GONE = new Error('The client closed the connection')
+
+/** May be sent twice by the definition of HTTP. */
+const IDEMPOTENT: ReadonlySet<string> = new Set([
+  'GET',
+  'HEAD',
+  'OPTIONS',
+  'TRACE',
+  'PUT',
+  'DELETE',
+])
+
+function neverSent(error: unknown): boolean {
+  return (
+    isOperationError(error, 'traffic.foreign_listener') || systemErrorCode(error) === 'ECONNREFUSED'
+  )
+}
+
+function wasCut(error: unknown): boolean {
+  const code = systemErrorCode(error)
+  return code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE'
+}
