@@ -77,12 +77,6 @@ export function openValue(
   }
 }
 
-/** The id of the key that sealed it, without opening it. */
-export function keyIdOf(sealed: string): string | null {
-  const [version, keyId] = sealed.split('.', 2)
-  return version === VERSION && keyId !== undefined && KEY_ID.test(keyId) ? keyId : null
-}
-
 /** What a value starts with that this key sealed, for counting rows in SQL. */
 export function prefixOf(keyId: string): string {
   return `${VERSION}.${keyId}.`
