@@ -12,7 +12,7 @@ async function run(verb: string | undefined): Promise<void> {
     case 'control':
       return (await import('./control.ts')).runControl(process.env)
     case 'traffic':
-      return (await import('./traffic/traffic-process.ts')).runTraffic(process.env)
+      return (await import('./run-traffic.ts')).runTraffic(process.env)
     default:
       return (await import('./cli/main.ts')).runCli(process.argv.slice(2))
   }

@@ -3,7 +3,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs'
 import { findBreaches, findHeavyImports } from './boundaries.ts'
 import { findForeignHandles } from './transaction-handles.ts'
 
-const TRAFFIC_ENTRY = 'src/traffic/traffic-process.ts'
+const TRAFFIC_ENTRY = 'src/run-traffic.ts'
 
 const read = (path: string) => readFileSync(path, 'utf8')
 

@@ -1,0 +1,13 @@
+/** Writes a finished line of the log to stdout. */
+export function writeLine(line: string): void {
+  process.stdout.write(line)
+}
+
+/**
+ * Control and traffic write to the terminal, pipe or journal of the foreground process and outlive it. When the reader
+ * is gone a write fails with EPIPE (or EIO on a closed terminal), which as an unhandled error would end the very
+ * processes that must go on: those lines are lost, and nothing else.
+ */
+export function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+}

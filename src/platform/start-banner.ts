@@ -1,0 +1,56 @@
+import type { Config } from '../config/config.ts'
+
+type BannerConfig = Pick<
+  Config,
+  'dataDirectory' | 'port' | 'trafficPort' | 'bind' | 'publicBaseUrl' | 'trafficUrl'
+>
+
+interface Surroundings {
+  env: Readonly<Record<string, string | undefined>>
+  userName: string
+  hostName: string
+}
+
+const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
+
+/** What `nanoscale start` prints once it is ready: where things are, what to type next, how to get there from afar. */
+export function describeStart(config: BannerConfig, around: Surroundings): string {
+  const lines = [
+    'NanoScale is ready.',
+    '',
+    `  API     ${config.publicBaseUrl}`,
+    `  Apps    ${config.trafficUrl.replace('*', '<name>')}`,
+    `  Data    ${config.dataDirectory}`,
+    '',
+    'Deploy an app, in another terminal:',
+    '',
+    '  ./nanoscale projects create shop --repo https://github.com/you/shop --branch main',
+    '',
+    'Ctrl-C ends the control plane and leaves apps running; twice within 3 s ends apps too.',
+  ]
+  return [...lines, ...describeAccess(config, around), ''].join('\n')
+}
+
+/** Without a desktop there is no browser to follow the links above. */
+function describeAccess(config: BannerConfig, { env, userName, hostName }: Surroundings): string[] {
+  const hasDesktop = isSet(env['DISPLAY']) || isSet(env['WAYLAND_DISPLAY'])
+  const isRemote = isSet(env['SSH_CONNECTION'])
+  if ((hasDesktop && !isRemote) || !LOOPBACK.has(config.bind)) return []
+  const [, , address, sshPort] = env['SSH_CONNECTION']?.split(' ') ?? []
+  const port = sshPort === undefined || sshPort === '22' ? '' : ` -p ${sshPort}`
+  const tunnels = [config.port, config.trafficPort].map((p) => `-L ${p}:localhost:${p}`).join(' ')
+  return [
+    '',
+    'It listens on this machine only. From yours, open a tunnel and use the same addresses:',
+    '',
+    `  ssh${port} ${tunnels} ${userName}@${address ?? hostName}`,
+    '',
+    'Or make it reachable and start again with (./nanoscale config explains each):',
+    '',
+    '  NANOSCALE_BIND=0.0.0.0 NANOSCALE_PUBLIC_BASE_URL=https://… NANOSCALE_BASE_DOMAIN=apps.example.com',
+  ]
+}
+
+function isSet(value: string | undefined): boolean {
+  return value !== undefined && value !== ''
+}

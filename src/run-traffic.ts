@@ -1,0 +1,24 @@
+import { join } from 'node:path'
+
+import { type Environment, loadConfig } from './config/config.ts'
+import { createLogger } from './lib/logger.ts'
+import { outliveReaders, writeLine } from './platform/process-output.ts'
+import { runTrafficProcess } from './traffic/traffic-process.ts'
+
+/** The traffic process: serves apps until it is asked to end, whether or not anything else of NanoScale runs. */
+export async function runTraffic(env: Environment): Promise<void> {
+  outliveReaders()
+  // The terminal's end is not the apps' end.
+  process.on('SIGHUP', () => {})
+  const config = loadConfig(env)
+  const log = createLogger({ level: config.logLevel, write: writeLine }).child({ room: 'traffic' })
+  await runTrafficProcess({
+    bind: config.trafficBind,
+    port: config.trafficPort,
+    trustedProxies: config.trustedProxies,
+    controlSocketPath: join(config.dataDirectory, 'run', 'traffic.sock'),
+    routesFile: join(config.dataDirectory, 'traffic', 'routes.json'),
+    drainMs: config.drainSeconds * 1000,
+    log,
+  })
+}
