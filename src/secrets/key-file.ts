@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { chown, link, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
@@ -63,8 +64,7 @@ export async function replaceKeyFile(path: string, keys: readonly EncryptionKey[
 }
 
 async function writeBeside(path: string, keys: readonly EncryptionKey[]): Promise<string> {
-  const temporary = `${path}.${process.pid}.new`
-  await rm(temporary, { force: true })
+  const temporary = `${path}.${randomUUID()}.new`
   const file = await open(temporary, 'wx', 0o600)
   try {
     await file.writeFile(HEADER + formatKeys(keys))
