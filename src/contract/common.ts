@@ -40,6 +40,6 @@ export const logQuery = z.object({
     .meta({ description: 'Begin with this many last lines' }),
   follow: z
     .enum(['true', 'false'])
-    .default('true')
-    .meta({ description: 'Events: stay and send what comes' }),
+    .optional()
+    .meta({ description: 'Stay and send what comes; so by default for events, not for text' }),
 })

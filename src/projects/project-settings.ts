@@ -72,8 +72,5 @@ function reasonAgainstHealthPath(value: string | null | undefined): string | nul
 }
 
 function hasControlCharacter(value: string): boolean {
-  return [...value].some((character) => {
-    const code = character.codePointAt(0) ?? 0
-    return code < 0x20 || code === 0x7f
-  })
+  return /\p{Cc}/u.test(value)
 }

@@ -1,7 +1,8 @@
-import { OperationError } from '../lib/errors.ts'
+import { requireBranchName } from '../sources/branch-name.ts'
+import { parseRepositoryUrl } from '../sources/repository-url.ts'
 
 export interface SourceRules {
-  /** Hosts that repositories may be on besides public ones, as in the configuration. */
+  /** Hosts that repositories may be on, as in the configuration. */
   gitHosts: readonly string[]
 }
 
@@ -10,11 +11,10 @@ export interface ManualSource {
   branch: string
 }
 
-/** The source as it is stored. Throws what is wrong with the URL or the branch, naming the field. */
+/** The source as it is stored. Throws `source.*` for what is wrong with the URL or the branch, naming the field. */
 export function checkSource(rules: SourceRules, source: ManualSource): ManualSource {
-  void rules
-  if (!URL.canParse(source.repo_url)) {
-    throw new OperationError('source.invalid_url', `Cannot use "${source.repo_url}"`)
+  return {
+    repo_url: parseRepositoryUrl(source.repo_url, rules.gitHosts).url,
+    branch: requireBranchName(source.branch),
   }
-  return { repo_url: source.repo_url, branch: source.branch }
 }

@@ -1,0 +1,129 @@
+/** An API over a real database, with stand-ins for what needs processes. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import type { Database } from '../database/database.ts'
+import { createDeploymentEvents } from '../deployments/deployment-events.ts'
+import { createApiToken } from '../identity/api-tokens.ts'
+import { systemClock, toIsoTime } from '../lib/clock.ts'
+import { newId } from '../lib/ids.ts'
+import { createLogger } from '../lib/logger.ts'
+import { createKeyring } from '../secrets/keyring.ts'
+import { createRedactor } from '../secrets/redactor.ts'
+import { buildApi } from './build-api.ts'
+import type { Api, Channel } from './create-api.ts'
+import type { HttpApp } from './http-app.ts'
+
+export interface TestApp extends Disposable {
+  app: HttpApp
+  api: Api
+  lines: string[]
+  reconciled: string[]
+  published: () => number
+  stop: () => void
+  /** As the operator over the socket, unless a token is given. */
+  request(
+    method: string,
+    path: string,
+    options?: { body?: unknown; token?: string | null; headers?: Record<string, string> },
+  ): Promise<Response>
+  tokenOf(organizationId: string): Promise<string>
+}
+
+export const REPO = { repo_url: 'https://git.example.com/you/shop', branch: 'main' }
+
+export function testApp(db: Database, overrides: Partial<HttpApp> = {}): TestApp {
+  const directory = mkdtempSync(join(tmpdir(), 'nanoscale-http-'))
+  const lines: string[] = []
+  const reconciled: string[] = []
+  let published = 0
+  const app: HttpApp = {
+    config: {
+      bind: '127.0.0.1',
+      port: 0,
+      dataDirectory: directory,
+      baseDomain: 'apps.example.com',
+      publicBaseUrl: 'https://nanoscale.example.com',
+      trafficUrl: 'http://*.apps.example.com:8080',
+      gitHosts: ['git.example.com'],
+      pollIntervalSeconds: 60,
+      runtime: 'process',
+      database: { engine: 'sqlite', path: '' },
+    },
+    db,
+    clock: systemClock,
+    newId,
+    log: createLogger({ level: 'info', write: (line) => lines.push(line) }),
+    keyring: createKeyring([{ id: 'k1', bytes: new Uint8Array(32).fill(7) }]),
+    redactor: createRedactor(),
+    deployments: {
+      reconcile: (projectId) => {
+        reconciled.push(projectId)
+        return Promise.resolve({ kind: 'unchanged', head: 'a'.repeat(40) })
+      },
+      wake: () => {},
+    },
+    events: createDeploymentEvents(),
+    logPlaces: { directory: join(directory, 'logs'), rotatedDirectory: join(directory, 'rotated') },
+    instance: {
+      version: '0.0.0',
+      startedAt: '2026-01-01T00:00:00.000Z',
+      isolation: () => Promise.resolve('users'),
+      doctor: () => Promise.resolve([]),
+      keyStatus: () => Promise.resolve([]),
+      rotateKeys: async function* rotateKeys() {
+        yield await Promise.resolve({ resealed: 1, total: 1 })
+      },
+      retireKey: () => Promise.resolve(),
+      readiness: () => Promise.resolve({ database: true }),
+    },
+    publishRoutes: () => {
+      published += 1
+      return Promise.resolve()
+    },
+    ...overrides,
+  }
+  const stopping = new AbortController()
+  const api = buildApi(app, stopping.signal)
+  return {
+    app,
+    api,
+    lines,
+    reconciled,
+    published: () => published,
+    stop: () => stopping.abort(),
+    request: async (method, path, { body, token, headers } = {}) => {
+      const channel: Channel = token === undefined ? 'operator' : 'network'
+      const init = {
+        method,
+        headers: {
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(typeof token === 'string' ? { authorization: `Bearer ${token}` } : {}),
+          ...headers,
+        },
+        ...(body === undefined
+          ? {}
+          : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      }
+      return await api.request(path, init, { channel })
+    },
+    tokenOf: async (organizationId) => {
+      const options = { organizationId, name: 'test', expiresInDays: null }
+      return (await createApiToken({ db, clock: systemClock, newId }, options)).token
+    },
+    [Symbol.dispose]: () => {
+      stopping.abort()
+      rmSync(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+/** A second organization, to look at things of the first from. */
+export async function addOrganization(db: Database, id: string): Promise<void> {
+  const now = toIsoTime(systemClock.now())
+  await db
+    .insertInto('organizations')
+    .values({ id, slug: id, name: id, created_at: now, updated_at: now })
+    .execute()
+}

@@ -1,0 +1,262 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import { describeOnBothEngines } from '../../test/_databases.ts'
+import { errorBody } from '../contract/common.ts'
+import type { RouteDefinition } from '../contract/route.ts'
+import { ROUTES } from '../contract/routes.ts'
+import { addOrganization, REPO, testApp, type TestApp } from './_test-app.ts'
+
+const routes = Object.entries<RouteDefinition>(ROUTES)
+
+async function createProject(test: TestApp, body: object = {}): Promise<{ id: string }> {
+  const response = await test.request('POST', '/api/projects', {
+    body: { name: 'shop', ...REPO, ...body },
+  })
+  assert.equal(response.status, 201, await response.clone().text())
+  return (await response.json()) as { id: string }
+}
+
+describeOnBothEngines('the API', (open) => {
+  it('A-01 answers 401 to everybody unknown on every route but the public ones', async () => {
+    await using database = await open()
+    using test = testApp(database.db)
+    for (const [id, route] of routes) {
+      if (route.access === 'public') continue
+      const path = route.path.replaceAll(/\{\w+\}/g, 'x')
+      for (const token of [null, `nsk_${'a'.repeat(43)}`, 'nsk_', "' or 1=1 --"]) {
+        const response = await test.request(route.method, path, { token })
+        assert.equal(response.status, 401, `${id} with ${String(token)}`)
+        errorBody.parse(await response.json())
+      }
+    }
+  })
+
+  it('A-02 answers the same 404 for ids of others as for unknown ones', async () => {
+    await using database = await open()
+    using test = testApp(database.db)
+    await addOrganization(database.db, 'org-other')
+    const project = await createProject(test)
+    const theirs = await test.tokenOf('org-other')
+    const tokens = (await (
+      await test.request('POST', '/api/tokens', { body: { name: 'x' } })
+    ).json()) as {
+      id: string
+    }
+    const bodies: Record<string, object> = {
+      'environment.set': { variables: [{ name: 'A', value: 'b' }] },
+      'domains.add': { hostname: 'www.example.org' },
+    }
+    for (const [id, route] of routes) {
+      if (!route.path.includes('{id}') || route.access !== 'member') continue
+      const foreign = id.startsWith('tokens') ? tokens.id : project.id
+      const answers = []
+      for (const used of [foreign, 'unknown-id']) {
+        const path = route.path.replace('{id}', used).replaceAll(/\{\w+\}/g, 'x')
+        const body = route.body === undefined ? {} : { body: bodies[id] ?? {} }
+        const response = await test.request(route.method, path, { token: theirs, ...body })
+        assert.equal(response.status, 404, id)
+        answers.push((await response.text()).replaceAll(used, 'ID'))
+      }
+      assert.equal(answers[0], answers[1], id)
+    }
+  })
+
+  it('A-04 refuses fields that are not offered, naming them', async () => {
+    await using database = await open()
+    using test = testApp(database.db)
+    for (const field of [
+      'organization_id',
+      'id',
+      'account_slot',
+      'live_deployment_id',
+      'host_label',
+    ]) {
+      const body = { name: 'shop', ...REPO, [field]: 'org-other' }
+      const response = await test.request('POST', '/api/projects', { body })
+      assert.equal(response.status, 422)
+      const { details } = errorBody.parse(await response.json())
+      assert.deepEqual(Object.keys(details ?? {}), [field])
+    }
+    const { id } = await createProject(test)
+    const patch = { deleted_at: '2026-01-01T00:00:00.000Z' }
+    const response = await test.request('PATCH', `/api/projects/${id}`, { body: patch })
+    assert.equal(response.status, 422)
+  })
+
+  it('answers 400 to malformed JSON and 422 to a wrong type, naming the field', async () => {
+    await using database = await open()
+    using test = testApp(database.db)
+    const malformed = await test.request('POST', '/api/projects', { body: '{' })
+    assert.equal(malformed.status, 400)
+    assert.equal(errorBody.parse(await malformed.json()).code, 'http.malformed')
+    const wrong = await test.request('POST', '/api/projects', { body: { ...REPO, name: 1 } })
+    assert.equal(wrong.status, 422)
+    assert.deepEqual(Object.keys(errorBody.parse(await wrong.json()).details ?? {}), ['name'])
+  })
+
+  it('creates a project, looks at its branch and shows it', async () => {
+    await using database = await open()
+    using test = testApp(database.db)
+    const { id } = await createProject(test, {
+      environment: [{ name: 'SECRET', value: 's3cret-v' }],
+    })
+    assert.deepEqual(test.reconciled, [id])
+    const project = ROUTES['projects.read'].response.parse(
+      await (await test.request('GET', `/api/projects/${id}`)).json(),
+    )
+    assert.equal(project.url, 'http://shop.apps.example.com:8080')
+    assert.equal(project.app_state, 'not_deployed')
+    const found = await test.request('GET', '/api/projects?name=shop')
+    const list = ROUTES['projects.list'].response.parse(await found.json())
+    assert.deepEqual(
+      list.items.map((item) => item.id),
+      [id],
+    )
+  })
+
+  it('C-09 never shows the value of a variable', async () => {
+    await using database = await open()
+    using test = testApp(database.db)
+    const { id } = await createProject(test, {
+      environment: [{ name: 'A', value: 'first-s3cret' }],
+    })
+    const put = { variables: [{ name: 'B', value: 'second-s3cret', scope: 'run' }] }
+    const answers = [
+      await test.request('PUT', `/api/projects/${id}/environment`, { body: put }),
+      await test.request('GET', `/api/projects/${id}/environment`),
+      await test.request('GET', `/api/projects/${id}`),
+      await test.request('PUT', `/api/projects/${id}/environment`, {
+        body: { variables: [{ name: 'PORT', value: 'third-s3cret' }] },
+      }),
+    ]
+    for (const answer of answers) assert.doesNotMatch(await answer.text(), /s3cret/)
+    assert.equal(answers[3]?.status, 422)
+    assert.doesNotMatch(test.lines.join('\n'), /s3cret/)
+  })
+
+  it('C-11 keeps the value when the mask comes back', async () => {
+    await using database = await open()
+    using test = testApp(database.db)
+    const { id } = await createProject(test, { environment: [{ name: 'A', value: 'kept' }] })
+    const body = { variables: [{ name: 'A', value: '••••••••', scope: 'build' }] }
+    const response = await test.request('PUT', `/api/projects/${id}/environment`, { body })
+    assert.equal(response.status, 200)
+    const { openVariables } = await import('../projects/variable-records.ts')
+    const [variable] = await openVariables(test.app.keyring, database.db, id)
+    assert.equal(variable?.value.reveal(), 'kept')
+    assert.equal(variable?.scope, 'build')
+    const fresh = { variables: [{ name: 'NEW', value: '••••••••' }] }
+    const refused = await test.request('PUT', `/api/projects/${id}/environment`, { body: fresh })
+    assert.equal(refused.status, 422)
+  })
+
+  it('pages through projects and caps a page', async () => {
+    await using database = await open()
+    using test = testApp(database.db)
+    for (const name of ['one', 'two', 'three']) await createProject(test, { name })
+    const names: string[] = []
+    let cursor: string | null = ''
+    while (cursor !== null) {
+      const query = cursor === '' ? '' : `&cursor=${cursor}`
+      const response = await test.request('GET', `/api/projects?limit=2${query}`)
+      const page = ROUTES['projects.list'].response.parse(await response.json())
+      names.push(...page.items.map((item) => item.name))
+      cursor = page.next_cursor
+    }
+    assert.deepEqual(names, ['one', 'two', 'three'])
+    assert.equal((await test.request('GET', '/api/projects?limit=10000')).status, 422)
+  })
+
+  it('deletes a project: its name and domains are free at once, itself 404', async () => {
+    await using database = await open()
+    using test = testApp(database.db)
+    const { id } = await createProject(test)
+    const hostname = 'shop.example.org'
+    await test.request('POST', `/api/projects/${id}/domains`, { body: { hostname } })
+    assert.equal((await test.request('DELETE', `/api/projects/${id}`)).status, 202)
+    assert.equal((await test.request('GET', `/api/projects/${id}`)).status, 404)
+    assert.ok(test.published() > 0)
+    const again = await createProject(test)
+    const added = await test.request('POST', `/api/projects/${again.id}/domains`, {
+      body: { hostname },
+    })
+    assert.equal(added.status, 201)
+  })
+
+  it('makes tokens that work until they are revoked', async () => {
+    await using database = await open()
+    using test = testApp(database.db)
+    const made = await test.request('POST', '/api/tokens', { body: { name: 'laptop' } })
+    const { token, id } = ROUTES['tokens.create'].response.parse(await made.json())
+    const me = await test.request('GET', '/api/me', { token })
+    assert.equal(ROUTES.me.response.parse(await me.json()).token?.id, id)
+    assert.doesNotMatch(await (await test.request('GET', '/api/tokens')).text(), /nsk_/)
+    assert.equal((await test.request('GET', '/api/instance/keys', { token })).status, 403)
+    await test.request('DELETE', `/api/tokens/${id}`)
+    assert.equal((await test.request('GET', '/api/me', { token })).status, 401)
+  })
+
+  it('A-12 answers an unknown failure with nothing but a request id, and logs it', async () => {
+    await using database = await open()
+    using test = testApp(database.db)
+    await database.db.schema.dropTable('api_tokens').execute()
+    const failed = await test.request('GET', '/api/tokens')
+    assert.equal(failed.status, 500)
+    const body = errorBody.parse(await failed.json())
+    assert.deepEqual(Object.keys(body).toSorted(), ['code', 'error', 'request_id'])
+    assert.doesNotMatch(JSON.stringify(body), /api_tokens|select|Error:/)
+    assert.ok(
+      test.lines.some(
+        (line) => line.includes(body.request_id ?? '') && line.includes('api_tokens'),
+      ),
+    )
+  })
+})
+
+describe('the API without records', () => {
+  const nowhere = {} as never
+
+  it('answers 413 to a body over the limit before anything else', async () => {
+    using test = testApp(nowhere)
+    const large = await test.request('POST', '/api/projects', { body: 'x'.repeat(1_048_577) })
+    assert.equal(large.status, 413)
+    assert.equal(errorBody.parse(await large.json()).code, 'http.too_large')
+  })
+
+  it('answers public routes with safe headers and no scripts', async () => {
+    using test = testApp(nowhere)
+    for (const path of ['/', '/healthz', '/readyz', '/api/docs', '/api/openapi.json']) {
+      const response = await test.request('GET', path, { token: null })
+      assert.equal(response.status, 200, path)
+      assert.equal(response.headers.get('x-content-type-options'), 'nosniff')
+      assert.match(response.headers.get('content-security-policy') ?? '', /default-src 'none'/)
+      assert.doesNotMatch(await response.text(), /<script|https?:\/\/(unpkg|cdn)/)
+    }
+  })
+
+  it('describes every route in its OpenAPI document', async () => {
+    using test = testApp(nowhere)
+    const response = await test.request('GET', '/api/openapi.json', { token: null })
+    const document = (await response.json()) as {
+      openapi: string
+      paths: Record<string, Record<string, { operationId: string }>>
+    }
+    assert.match(document.openapi, /^3\.1/)
+    const ids = Object.values(document.paths)
+      .flatMap((methods) => Object.values(methods))
+      .map((operation) => operation.operationId)
+    assert.deepEqual(ids.toSorted(), Object.keys(ROUTES).toSorted())
+  })
+
+  it('is not ready while a part of it is away', async () => {
+    using test = testApp(nowhere)
+    test.app.instance.readiness = () => Promise.resolve({ database: true, traffic: false })
+    const response = await test.request('GET', '/readyz', { token: null })
+    assert.equal(response.status, 503)
+    assert.deepEqual(await response.json(), {
+      ready: false,
+      checks: { database: 'ok', traffic: 'failed' },
+    })
+  })
+})

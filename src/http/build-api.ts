@@ -1,0 +1,38 @@
+import { createApi, type Api } from './create-api.ts'
+import { deploymentHandlers } from './deployment-handlers.ts'
+import type { HttpApp } from './http-app.ts'
+import { instanceHandlers } from './instance-handlers.ts'
+import { projectHandlers } from './project-handlers.ts'
+import { projectSettingsHandlers } from './project-settings-handlers.ts'
+import { createRequestMetrics } from './request-metrics.ts'
+import { tokenHandlers } from './token-handlers.ts'
+
+/** The whole API over the rooms of `app`. Streams end and waiting requests fail when `stopping` aborts. */
+export function buildApi(app: HttpApp, stopping: AbortSignal): Api {
+  const metrics = createRequestMetrics()
+  const api = createApi(
+    { ...app, metrics, stopping },
+    {
+      ...projectHandlers(app),
+      ...projectSettingsHandlers(app),
+      ...deploymentHandlers(app),
+      ...tokenHandlers(app),
+      ...instanceHandlers(app, { metrics, openApiDocument: () => openApiDocument(api, app) }),
+    },
+  )
+  api.openAPIRegistry.registerComponent('securitySchemes', 'token', {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'An API token, nsk_…',
+  })
+  return api
+}
+
+function openApiDocument(api: Api, app: HttpApp): Record<string, unknown> {
+  const document = api.getOpenAPI31Document({
+    openapi: '3.1.0',
+    info: { title: 'NanoScale', version: app.instance.version },
+    servers: [{ url: app.config.publicBaseUrl }],
+  })
+  return { ...document }
+}

@@ -1,0 +1,100 @@
+import { chmod, lstat, rm } from 'node:fs/promises'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo, ListenOptions } from 'node:net'
+import { join } from 'node:path'
+
+import { getRequestListener } from '@hono/node-server'
+
+import { OperationError, systemErrorCode } from '../lib/errors.ts'
+import { buildApi } from './build-api.ts'
+import type { Api, Channel } from './create-api.ts'
+import type { HttpApp } from './http-app.ts'
+
+export interface HttpServers extends AsyncDisposable {
+  /** The port of the TCP listener; the configured one unless that was 0. */
+  port: number
+  operatorSocket: string
+}
+
+/** Requests that are under way when the server stops have this long. */
+const DRAIN_MS = 5000
+
+/** Where the operator's socket is in a data directory. */
+export function operatorSocketPath(dataDirectory: string): string {
+  return join(dataDirectory, 'run', 'operator.sock')
+}
+
+/**
+ * Serves the API on the configured address and, for the operator of this machine, on a Unix socket that only the
+ * platform's own user may open. Disposing ends streams with a hint to come back, then the rest.
+ */
+export async function createHttpServers(app: HttpApp): Promise<HttpServers> {
+  const stopping = new AbortController()
+  const api = buildApi(app, stopping.signal)
+  const socket = operatorSocketPath(app.config.dataDirectory)
+  const operator = serverOf(api, 'operator')
+  const network = serverOf(api, 'network')
+  await removeStaleSocket(socket)
+  await listen(operator, { path: socket }, `socket ${socket}`)
+  // The directory is private already; this is for a directory that somebody opened up.
+  await chmod(socket, 0o600)
+  const { bind, port } = app.config
+  try {
+    await listen(network, { host: bind, port }, `${bind}:${port}`)
+  } catch (error) {
+    await close(operator)
+    throw error
+  }
+  const address = network.address() as AddressInfo
+  return {
+    port: address.port,
+    operatorSocket: socket,
+    [Symbol.asyncDispose]: async () => {
+      stopping.abort()
+      await Promise.all([close(operator), close(network)])
+    },
+  }
+}
+
+function serverOf(api: Api, channel: Channel): Server {
+  const listener = getRequestListener((request) => api.fetch(request, { channel }))
+  const server = createServer((request, response) => void listener(request, response))
+  server.headersTimeout = 10_000
+  server.requestTimeout = 30_000
+  server.keepAliveTimeout = 5000
+  server.maxRequestsPerSocket = 10_000
+  server.maxConnections = 1000
+  return server
+}
+
+async function listen(server: Server, where: ListenOptions, name: string): Promise<void> {
+  const listening = Promise.withResolvers<void>()
+  server.once('error', listening.reject)
+  server.listen(where, listening.resolve)
+  try {
+    await listening.promise
+  } catch (error) {
+    const inUse = systemErrorCode(error) === 'EADDRINUSE'
+    const why = inUse ? 'another program listens there' : systemErrorCode(error)
+    throw new OperationError('http.failed_to_listen', `Cannot listen on ${name}: ${why}`, {
+      cause: error,
+    })
+  } finally {
+    server.off('error', listening.reject)
+  }
+}
+
+/** A socket of a process that was killed; who starts holds the lock of the data directory, so it is nobody's. */
+async function removeStaleSocket(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => null)
+  if (found?.isSocket() === true) await rm(path, { force: true })
+}
+
+async function close(server: Server): Promise<void> {
+  const closed = Promise.withResolvers<void>()
+  server.close(() => closed.resolve())
+  server.closeIdleConnections()
+  const timer = setTimeout(() => server.closeAllConnections(), DRAIN_MS)
+  await closed.promise
+  clearTimeout(timer)
+}

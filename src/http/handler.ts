@@ -1,0 +1,50 @@
+import type { RouteInput, RouteOutput } from '../contract/route.ts'
+import type { RouteId, Routes } from '../contract/routes.ts'
+import type { Principal } from '../identity/principal.ts'
+
+/** What a handler may know of a request besides its validated input. */
+export interface RequestFacts {
+  /** Null on public routes alone. */
+  principal: Principal | null
+  /** Of the stream that a client resumes. */
+  lastEventId: string | null
+  /** The client wants text instead of events. */
+  prefersText: boolean
+  /** Aborts when the client is gone, the deadline passed or the server stops. */
+  signal: AbortSignal
+}
+
+/** One server-sent event. `data` is sent as JSON; `text` is the same for clients that want text. */
+export interface StreamEvent {
+  id?: string
+  event?: string
+  data: unknown
+  text?: string
+}
+
+/** A stream of events, read as long as the client is there. */
+export interface EventAnswer {
+  events: AsyncIterable<StreamEvent>
+}
+
+type Answer<Id extends RouteId> = Routes[Id]['response'] extends 'events'
+  ? EventAnswer
+  : Routes[Id]['response'] extends 'text' | 'html'
+    ? string
+    : Routes[Id]['response'] extends 'empty'
+      ? void
+      : RouteOutput<Routes[Id]>
+
+export type Handler<Id extends RouteId> = (
+  input: RouteInput<Routes[Id]>,
+  request: RequestFacts,
+) => Promise<Answer<Id> | Response>
+
+/** One handler per route of the contract; a missing one does not compile. */
+export type Handlers = { readonly [Id in RouteId]: Handler<Id> }
+
+/** The organization of a request on a member's route. */
+export function organizationOf(request: RequestFacts): string {
+  if (request.principal === null) throw new Error('A member route was called without a principal')
+  return request.principal.organizationId
+}

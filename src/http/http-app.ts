@@ -1,0 +1,78 @@
+import type { Config } from '../config/config.ts'
+import type { Database } from '../database/database.ts'
+import type { DeploymentEvents } from '../deployments/deployment-events.ts'
+import type { InstanceLogPlaces } from '../deployments/instance-logs.ts'
+import type { ReconcileOutcome } from '../deployments/reconcile-branch.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { NewId } from '../lib/ids.ts'
+import type { Logger } from '../lib/logger.ts'
+import type { Keyring } from '../secrets/keyring.ts'
+import type { Redactor } from '../secrets/redactor.ts'
+import type { Isolation } from '../spawner/spawner.ts'
+
+/** What the API asks of the deployment engine. Requests are rows; after one it is woken. */
+export interface DeploymentCommands {
+  /** Looks at the branch now, because a person asks. */
+  reconcile(projectId: string, signal: AbortSignal): Promise<ReconcileOutcome>
+  wake(): void
+}
+
+export interface Finding {
+  check: string
+  status: 'ok' | 'warning' | 'failed'
+  message: string
+  fix: string | null
+}
+
+export interface KeyFacts {
+  id: string
+  current: boolean
+  sealedValues: number
+  createdAt: string | null
+  retiredAt: string | null
+}
+
+/** What the API tells and does about the instance itself. */
+export interface InstanceOperations {
+  version: string
+  startedAt: string
+  isolation(): Promise<Isolation>
+  doctor(signal: AbortSignal): Promise<Finding[]>
+  keyStatus(): Promise<KeyFacts[]>
+  /** Seals everything again with the current key, telling how far it is. */
+  rotateKeys(signal: AbortSignal): AsyncIterable<{ resealed: number; total: number | null }>
+  retireKey(id: string): Promise<void>
+  /** True for each part that works: `database`, `traffic`, `worker`. */
+  readiness(signal: AbortSignal): Promise<Readonly<Record<string, boolean>>>
+  /** Further lines for `/metrics`, in the Prometheus text format. */
+  metrics?(): Promise<string>
+}
+
+/** All that the HTTP servers use; each handler asks for the few that it needs. */
+export interface HttpApp {
+  config: Pick<
+    Config,
+    | 'bind'
+    | 'port'
+    | 'dataDirectory'
+    | 'baseDomain'
+    | 'publicBaseUrl'
+    | 'trafficUrl'
+    | 'gitHosts'
+    | 'pollIntervalSeconds'
+    | 'runtime'
+    | 'database'
+  >
+  db: Database
+  clock: Clock
+  newId: NewId
+  log: Logger
+  keyring: Pick<Keyring, 'seal' | 'open'>
+  redactor: Pick<Redactor, 'redact'>
+  deployments: DeploymentCommands
+  events: Pick<DeploymentEvents, 'onLog' | 'onChange'>
+  logPlaces: InstanceLogPlaces
+  instance: InstanceOperations
+  /** Derives the routes again and gives them to the traffic process. */
+  publishRoutes(): Promise<void>
+}

@@ -1,0 +1,92 @@
+import { OperationError } from '../lib/errors.ts'
+import { docsPage } from './docs-page.ts'
+import type { Handlers, StreamEvent } from './handler.ts'
+import { homePage } from './home-page.ts'
+import type { HttpApp } from './http-app.ts'
+import type { RequestMetrics } from './request-metrics.ts'
+import { readStateMetrics } from './state-metrics.ts'
+
+type InstanceHandlers = Pick<
+  Handlers,
+  | 'instance.read'
+  | 'keys.status'
+  | 'keys.rotate'
+  | 'keys.retire'
+  | 'health'
+  | 'readiness'
+  | 'metrics'
+  | 'openapi'
+  | 'docs'
+  | 'home'
+>
+
+interface InstanceHandlerDeps {
+  metrics: Pick<RequestMetrics, 'print'>
+  /** The OpenAPI document, made when it is first asked for. */
+  openApiDocument(): Record<string, unknown>
+}
+
+export function instanceHandlers(app: HttpApp, deps: InstanceHandlerDeps): InstanceHandlers {
+  return { ...factHandlers(app, deps), ...keyHandlers(app) }
+}
+
+function factHandlers(app: HttpApp, deps: InstanceHandlerDeps) {
+  return {
+    'instance.read': async (_input, request) => ({
+      version: app.instance.version,
+      node_version: process.versions.node,
+      database_engine: app.config.database.engine,
+      isolation: await app.instance.isolation(),
+      base_domain: app.config.baseDomain,
+      public_base_url: app.config.publicBaseUrl,
+      traffic_url: app.config.trafficUrl,
+      started_at: app.instance.startedAt,
+      findings: await app.instance.doctor(request.signal),
+    }),
+    health: () => Promise.resolve({ status: 'ok' as const }),
+    readiness: async (_input, request) => {
+      const facts = Object.entries(await app.instance.readiness(request.signal))
+      const ready = facts.every(([, works]) => works)
+      const checks = facts.map(([name, works]) => [name, works ? 'ok' : 'failed'] as const)
+      const body = { ready, checks: Object.fromEntries(checks) }
+      return Response.json(body, { status: ready ? 200 : 503 })
+    },
+    metrics: async () => {
+      const parts = [deps.metrics.print(), await readStateMetrics(app.db)]
+      if (app.instance.metrics !== undefined) parts.push(await app.instance.metrics())
+      return parts.join('')
+    },
+    openapi: () => Promise.resolve(deps.openApiDocument()),
+    docs: () => Promise.resolve(docsPage()),
+    home: () => Promise.resolve(homePage(app.config)),
+  } satisfies Partial<InstanceHandlers>
+}
+
+function keyHandlers(app: HttpApp) {
+  return {
+    'keys.status': async () => {
+      const keys = await app.instance.keyStatus()
+      const items = keys.map((key) => ({
+        id: key.id,
+        current: key.current,
+        sealed_values: key.sealedValues,
+        created_at: key.createdAt,
+        retired_at: key.retiredAt,
+      }))
+      return { items }
+    },
+    'keys.rotate': (_input, request) => Promise.resolve({ events: rotation(app, request.signal) }),
+    'keys.retire': async ({ params }) => {
+      const known = (await app.instance.keyStatus()).some((key) => key.id === params.id)
+      if (!known) throw new OperationError('keyring.not_found', `Cannot find key "${params.id}"`)
+      await app.instance.retireKey(params.id)
+    },
+  } satisfies Partial<InstanceHandlers>
+}
+
+async function* rotation(app: HttpApp, signal: AbortSignal): AsyncGenerator<StreamEvent> {
+  for await (const progress of app.instance.rotateKeys(signal)) {
+    yield { event: 'progress', data: progress, text: `${progress.resealed}\n` }
+  }
+  yield { event: 'end', data: {}, text: 'done\n' }
+}
