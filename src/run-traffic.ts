@@ -2,7 +2,7 @@ import { join } from 'node:path'
 
 import { type Environment, loadConfig } from './config/config.ts'
 import { createLogger } from './lib/logger.ts'
-import { outliveReaders, writeLine } from './platform/process-output.ts'
+import { createLineWriter, outliveReaders } from './platform/process-output.ts'
 import { runTrafficProcess } from './traffic/traffic-process.ts'
 
 /** The traffic process: serves apps until it is asked to end, whether or not anything else of NanoScale runs. */
@@ -11,7 +11,9 @@ export async function runTraffic(env: Environment): Promise<void> {
   // The terminal's end is not the apps' end.
   process.on('SIGHUP', () => {})
   const config = loadConfig(env)
-  const log = createLogger({ level: config.logLevel, write: writeLine }).child({ room: 'traffic' })
+  const log = createLogger({ level: config.logLevel, write: createLineWriter() }).child({
+    room: 'traffic',
+  })
   await runTrafficProcess({
     bind: config.trafficBind,
     port: config.trafficPort,

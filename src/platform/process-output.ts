@@ -1,6 +1,9 @@
-/** Writes a finished line of the log to stdout. */
-export function writeLine(line: string): void {
-  process.stdout.write(line)
+import { formatForPeople } from './human-line.ts'
+
+/** Writes log lines to stdout: as they are for programs, shortened on a terminal. */
+export function createLineWriter(): (line: string) => void {
+  if (!process.stdout.isTTY) return (line) => void process.stdout.write(line)
+  return (line) => void process.stdout.write(`${formatForPeople(line)}\n`)
 }
 
 /**

@@ -1,6 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 
-/** The command lines of all processes, arguments joined by a blank; empty where there is no `/proc`. */
+import { listPids } from '../lib/pids.ts'
+
+/** The command lines of all processes, arguments joined by a blank; none where there is no `/proc`. */
 export function readProcessCommandLines(): string[] {
   return listPids().map((pid) => {
     try {
@@ -10,12 +12,4 @@ export function readProcessCommandLines(): string[] {
       return ''
     }
   })
-}
-
-function listPids(): string[] {
-  try {
-    return readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name))
-  } catch {
-    return []
-  }
 }
