@@ -68,6 +68,8 @@ interface ProjectTable {
   reread_at: string | null
   /** Why the last look at the branch failed, until one succeeds. */
   source_error: string | null
+  /** Since when every look has failed: the longer, the rarer they get. */
+  source_failing_since: string | null
   next_poll_at: string
   reconcile_token: string | null
   reconcile_expires_at: string | null

@@ -33,11 +33,9 @@ function emitter(): EventEmitter {
   return new EventEmitter().setMaxListeners(0)
 }
 
-function subscribe<Arguments extends unknown[]>(
-  from: EventEmitter,
-  name: string,
-  listener: (...given: Arguments) => void,
-): () => void {
-  from.on(name, listener as (...given: unknown[]) => void)
-  return () => void from.off(name, listener as (...given: unknown[]) => void)
+type Listener = Parameters<EventEmitter['on']>[1]
+
+function subscribe(from: EventEmitter, name: string, listener: Listener): () => void {
+  from.on(name, listener)
+  return () => void from.off(name, listener)
 }

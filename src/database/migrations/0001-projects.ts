@@ -94,6 +94,7 @@ async function createProjects(db: Db): Promise<void> {
     .addColumn('reread_head', text)
     .addColumn('reread_at', text)
     .addColumn('source_error', text)
+    .addColumn('source_failing_since', text)
     .addColumn('next_poll_at', text, (c) => c.notNull())
     .addColumn('reconcile_token', text)
     .addColumn('reconcile_expires_at', text)

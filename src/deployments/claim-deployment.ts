@@ -1,0 +1,157 @@
+import type { Database, Tx } from '../database/database.ts'
+import { inTransaction } from '../database/in-transaction.ts'
+import { toIsoTime, type Clock } from '../lib/clock.ts'
+import type { NewId } from '../lib/ids.ts'
+import { LEASE_MS } from './deployment-lease.ts'
+import { enterState, type DeploymentRow } from './enter-state.ts'
+import { planClaim } from './queue-decisions.ts'
+import { readActive } from './request-deployment.ts'
+
+interface ClaimDeps {
+  clock: Clock
+  newId: NewId
+  db: Database
+  hostId: string
+  config: { concurrentBuilds: number }
+}
+
+export type ClaimOutcome =
+  | { kind: 'started'; deployment: DeploymentRow }
+  | { kind: 'cancelled_active'; deploymentId: string }
+  | { kind: 'waiting' }
+
+/** Starts what is due, oldest first, and cancels the active deployments that a due one replaces. */
+export async function claimDueDeployments(deps: ClaimDeps): Promise<ClaimOutcome[]> {
+  const due = await deps.db
+    .selectFrom('deployments')
+    .select('id')
+    .where('state', '=', 'queued')
+    .where('not_before', '<=', toIsoTime(deps.clock.now()))
+    .orderBy('not_before')
+    .orderBy('id')
+    .limit(100)
+    .execute()
+  const outcomes: ClaimOutcome[] = []
+  for (const { id } of due) {
+    outcomes.push(await inTransaction(deps.db, (tx) => claimDeployment(deps, tx, id)))
+  }
+  return outcomes
+}
+
+async function claimDeployment(deps: ClaimDeps, tx: Tx, id: string): Promise<ClaimOutcome> {
+  const pending = await lockPending(tx, id)
+  if (pending === undefined) return { kind: 'waiting' }
+  const active = await readActive(tx, pending.project_id)
+  const plan = planClaim({
+    now: deps.clock.now(),
+    pending: { notBefore: Date.parse(pending.not_before), cause: pending.cause },
+    active:
+      active === undefined
+        ? null
+        : { state: active.state, cancelledInARow: active.cancelled_in_a_row },
+  })
+  if (plan === 'start') return await start(deps, tx, pending)
+  if (plan === 'cancel_active' && active !== undefined) return await cancel(deps, tx, active, id)
+  return { kind: 'waiting' }
+}
+
+/** The project's row first, as every request does: two workers take the two locks in one order. */
+async function lockPending(tx: Tx, id: string): Promise<DeploymentRow | undefined> {
+  const before = await readQueued(tx, id)
+  if (before === undefined) return undefined
+  await tx
+    .updateTable('projects')
+    .set((eb) => ({ deployment_count: eb.ref('deployment_count') }))
+    .where('id', '=', before.project_id)
+    .execute()
+  return await readQueued(tx, id)
+}
+
+async function readQueued(tx: Tx, id: string): Promise<DeploymentRow | undefined> {
+  return await tx
+    .selectFrom('deployments')
+    .selectAll()
+    .where('id', '=', id)
+    .where('state', '=', 'queued')
+    .executeTakeFirst()
+}
+
+async function start(deps: ClaimDeps, tx: Tx, pending: DeploymentRow): Promise<ClaimOutcome> {
+  if (await buildsAreFull(deps, tx, pending)) return { kind: 'waiting' }
+  const now = deps.clock.now()
+  const token = deps.newId()
+  await enterState(deps, tx, {
+    deployment: pending,
+    from: 'queued',
+    to: 'fetching',
+    set: {
+      started_at: toIsoTime(now),
+      lease_token: token,
+      lease_expires_at: toIsoTime(now + LEASE_MS),
+      host_id: deps.hostId,
+      cancelled_in_a_row: await countCancelledInARow(tx, pending.project_id),
+      ...(pending.cause === 'configuration' ? await readLiveCommit(tx, pending.project_id) : {}),
+    },
+  })
+  const deployment = await tx
+    .selectFrom('deployments')
+    .selectAll()
+    .where('id', '=', pending.id)
+    .executeTakeFirstOrThrow()
+  return { kind: 'started', deployment }
+}
+
+/** Those that only start what exists already do not wait behind builds. */
+async function buildsAreFull(deps: ClaimDeps, tx: Tx, pending: DeploymentRow): Promise<boolean> {
+  if (pending.cause === 'rollback' || pending.cause === 'configuration') return false
+  const { count } = await tx
+    .selectFrom('deployments')
+    .select((eb) => eb.fn.countAll<number | string>().as('count'))
+    .where('host_id', '=', deps.hostId)
+    .where('state', 'in', ['fetching', 'building'])
+    .executeTakeFirstOrThrow()
+  return Number(count) >= deps.config.concurrentBuilds
+}
+
+async function countCancelledInARow(tx: Tx, projectId: string): Promise<number> {
+  const last = await tx
+    .selectFrom('deployments')
+    .select(['state', 'cancelled_in_a_row'])
+    .where('project_id', '=', projectId)
+    .where('started_at', 'is not', null)
+    .orderBy('started_at', 'desc')
+    .orderBy('number', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+  return last?.state === 'superseded' ? last.cancelled_in_a_row + 1 : 0
+}
+
+/** A restart is one of what is live when it starts, which may be newer than what was live when it was asked for. */
+async function readLiveCommit(tx: Tx, projectId: string) {
+  const live = await tx
+    .selectFrom('projects')
+    .innerJoin('deployments', 'deployments.id', 'projects.live_deployment_id')
+    .select(['commit_sha', 'commit_message', 'commit_author', 'committed_at'])
+    .where('projects.id', '=', projectId)
+    .executeTakeFirst()
+  return live ?? {}
+}
+
+async function cancel(
+  deps: ClaimDeps,
+  tx: Tx,
+  active: DeploymentRow,
+  successorId: string,
+): Promise<ClaimOutcome> {
+  const entered = await enterState(deps, tx, {
+    deployment: active,
+    from: active.state,
+    to: 'cancelling',
+    set: {
+      cancel_requested_at: toIsoTime(deps.clock.now()),
+      cancel_reason: 'superseded',
+      superseded_by_id: successorId,
+    },
+  })
+  return entered ? { kind: 'cancelled_active', deploymentId: active.id } : { kind: 'waiting' }
+}

@@ -1,0 +1,73 @@
+import type { BuildPlan } from '../builds/build-plan.ts'
+import type { Database } from '../database/database.ts'
+import { hasSkipMarker, patternsFromRoot, type HeadFacts } from './decide-head.ts'
+import type { Commit, Source, Sources } from './engine-deps.ts'
+import type { ProjectRow } from './reconcile-lease.ts'
+
+/** What the decision about `head` needs, and no more: the commit is fetched when a setting cannot decide alone. */
+export async function readHeadFacts(
+  deps: { db: Database; sources: Sources },
+  project: ProjectRow,
+  head: string,
+  signal: AbortSignal,
+): Promise<{ facts: HeadFacts; commit: Commit | null }> {
+  const settled = { messages: null, watchPaths: null, changedPaths: null }
+  const first = project.considered_head === null
+  if (first || !project.auto_deploy) {
+    return { facts: { first, autoDeploy: project.auto_deploy, ...settled }, commit: null }
+  }
+  const source = { organizationId: project.organization_id, repoUrl: project.repo_url }
+  const commit = await deps.sources.fetchCommit(source, head, project.branch, signal)
+  const live = await readLive(deps.db, project)
+  const range = { source, from: live?.commitSha ?? null, to: head }
+  const watchPaths = readWatchPaths(project, live?.plan ?? null)
+  const facts: HeadFacts = {
+    first,
+    autoDeploy: true,
+    messages: hasSkipMarker(commit.message)
+      ? await readMessages(deps.sources, range, signal)
+      : null,
+    watchPaths,
+    changedPaths: watchPaths === null ? null : await readChanges(deps.sources, range, signal),
+  }
+  return { facts, commit }
+}
+
+/** What a person set, else what `nanoscale.json` of the live version says; changes of that file always count. */
+function readWatchPaths(project: ProjectRow, plan: BuildPlan | null): string[] | null {
+  const patterns = project.watch_paths ?? plan?.watchPaths ?? null
+  if (patterns === null) return null
+  const rootDirectory = project.root_directory ?? plan?.rootDirectory ?? '.'
+  return patternsFromRoot(rootDirectory, [...patterns, 'nanoscale.json'])
+}
+
+interface Range {
+  source: Source
+  /** The live commit; null when nothing is live. */
+  from: string | null
+  to: string
+}
+
+async function readMessages(sources: Sources, { source, from, to }: Range, signal: AbortSignal) {
+  return from === null
+    ? 'not_computable'
+    : await sources.commitMessagesSince(source, from, to, signal)
+}
+
+async function readChanges(sources: Sources, { source, from, to }: Range, signal: AbortSignal) {
+  return from === null
+    ? 'not_computable'
+    : await sources.changedPathsBetween(source, from, to, signal)
+}
+
+async function readLive(db: Database, project: ProjectRow) {
+  if (project.live_deployment_id === null) return null
+  const row = await db
+    .selectFrom('deployments')
+    .leftJoin('releases', 'releases.id', 'deployments.release_id')
+    .select(['deployments.commit_sha', 'releases.plan'])
+    .where('deployments.id', '=', project.live_deployment_id)
+    .executeTakeFirst()
+  if (row === undefined) return null
+  return { commitSha: row.commit_sha, plan: row.plan as BuildPlan | null }
+}

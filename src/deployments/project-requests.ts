@@ -1,0 +1,246 @@
+import type { Tx } from '../database/database.ts'
+import { toIsoTime, type Clock } from '../lib/clock.ts'
+import { OperationError } from '../lib/errors.ts'
+import type { NewId } from '../lib/ids.ts'
+import { enterState, type DeploymentRow } from './enter-state.ts'
+import {
+  readActive,
+  readPending,
+  requestDeployment,
+  type RequestedDeployment,
+} from './request-deployment.ts'
+
+/** What a person may ask for. All of it goes through the queue, and none of it moves `considered_head`. */
+interface RequestDeps {
+  clock: Clock
+  newId: NewId
+}
+
+/**
+ * Deploys again: the newest commit that was decided about, with the configuration of now; or, with `deploymentId`,
+ * that deployment with its configuration of then. `rebuild` builds even what was built before.
+ * Throws `project.not_found`, `deployment.not_found` and `deployment.nothing_to_deploy`.
+ */
+export async function requestRedeploy(
+  deps: RequestDeps,
+  tx: Tx,
+  request: {
+    organizationId: string
+    projectId: string
+    deploymentId?: string | null
+    rebuild: boolean
+  },
+): Promise<RequestedDeployment> {
+  const repeated =
+    request.deploymentId === undefined || request.deploymentId === null
+      ? null
+      : await readOfProject(tx, request, request.deploymentId)
+  const commit = repeated === null ? await readNewestCommit(tx, request) : commitOf(repeated)
+  return await requestDeployment(deps, tx, {
+    projectId: request.projectId,
+    cause: 'redeploy',
+    commit,
+    rebuild: request.rebuild,
+    ...(repeated === null ? {} : { repeatsDeploymentId: repeated.id }),
+  })
+}
+
+/**
+ * Goes back to a deployment that was live: its release and its configuration of then. Without `deploymentId`, to the
+ * one before what is live. It stays until the next push.
+ * Throws `deployment.not_found` and `deployment.never_live`.
+ */
+export async function requestRollback(
+  deps: RequestDeps,
+  tx: Tx,
+  request: { organizationId: string; projectId: string; deploymentId: string | null },
+): Promise<RequestedDeployment> {
+  const target =
+    request.deploymentId === null
+      ? await readPreviousLive(tx, request)
+      : await readOfProject(tx, request, request.deploymentId)
+  if (!(await wasLive(tx, target.id))) {
+    throw new OperationError(
+      'deployment.never_live',
+      `Cannot roll back to deployment #${target.number}: it was never live`,
+    )
+  }
+  return await requestDeployment(deps, tx, {
+    projectId: request.projectId,
+    cause: 'rollback',
+    commit: commitOf(target),
+    repeatsDeploymentId: target.id,
+  })
+}
+
+export type CancelOutcome =
+  | { kind: 'cancelled' }
+  /** Its processes are being ended; or it is in its release command, and ends after that. */
+  | { kind: 'cancelling' }
+  | { kind: 'too_late'; state: DeploymentRow['state'] }
+
+/** Cancels a deployment of the organization. Wake the engine afterwards. Throws `deployment.not_found`. */
+export async function requestCancel(
+  deps: RequestDeps,
+  tx: Tx,
+  request: { organizationId: string; deploymentId: string },
+): Promise<CancelOutcome> {
+  const deployment = await tx
+    .selectFrom('deployments')
+    .selectAll()
+    .where('id', '=', request.deploymentId)
+    .where('organization_id', '=', request.organizationId)
+    .executeTakeFirst()
+  if (deployment === undefined) throw notFound(request.deploymentId)
+  return await cancelDeployment(deps, tx, deployment, 'person')
+}
+
+/** Ends the queue of a project that is being deleted. Wake the engine afterwards. */
+export async function cancelProjectDeployments(
+  deps: RequestDeps,
+  tx: Tx,
+  projectId: string,
+): Promise<void> {
+  const found = [await readPending(tx, projectId), await readActive(tx, projectId)]
+  for (const deployment of found) {
+    if (deployment !== undefined) await cancelDeployment(deps, tx, deployment, 'deleted')
+  }
+}
+
+/**
+ * Restarts what is live with the configuration of now. Null when nothing is live; a deployment that is pending anyway
+ * takes the new configuration along, unless it repeats an old one.
+ */
+export async function requestConfigurationRestart(
+  deps: RequestDeps,
+  tx: Tx,
+  projectId: string,
+): Promise<{ id: string } | null> {
+  const live = await tx
+    .selectFrom('projects')
+    .innerJoin('deployments', 'deployments.id', 'projects.live_deployment_id')
+    .selectAll('deployments')
+    .where('projects.id', '=', projectId)
+    .executeTakeFirst()
+  // An active one has read its configuration already: what is live then is restarted when it has ended.
+  const base = live ?? (await readActive(tx, projectId))
+  if (base === undefined) return null
+  const pending = await readPending(tx, projectId)
+  if (pending !== undefined) return { id: pending.id }
+  const { deploymentId } = await requestDeployment(deps, tx, {
+    projectId,
+    cause: 'configuration',
+    commit: commitOf(base),
+  })
+  return { id: deploymentId }
+}
+
+async function cancelDeployment(
+  deps: RequestDeps,
+  tx: Tx,
+  deployment: DeploymentRow,
+  reason: 'person' | 'deleted',
+): Promise<CancelOutcome> {
+  const { state } = deployment
+  const set = { cancel_requested_at: toIsoTime(deps.clock.now()), cancel_reason: reason }
+  if (state === 'queued') {
+    const ended = await enterState(deps, tx, { deployment, from: state, to: 'cancelled', set })
+    return ended ? { kind: 'cancelled' } : { kind: 'too_late', state }
+  }
+  if (
+    state === 'fetching' ||
+    state === 'building' ||
+    state === 'starting' ||
+    state === 'checking'
+  ) {
+    const entered = await enterState(deps, tx, { deployment, from: state, to: 'cancelling', set })
+    return entered ? { kind: 'cancelling' } : { kind: 'too_late', state }
+  }
+  if (state === 'cancelling') return { kind: 'cancelling' }
+  if (state !== 'releasing') return { kind: 'too_late', state }
+  const { numUpdatedRows } = await tx
+    .updateTable('deployments')
+    .set(set)
+    .where('id', '=', deployment.id)
+    .where('state', '=', 'releasing')
+    .executeTakeFirst()
+  return numUpdatedRows > 0n ? { kind: 'cancelling' } : { kind: 'too_late', state }
+}
+
+function commitOf(row: DeploymentRow) {
+  return {
+    sha: row.commit_sha,
+    message: row.commit_message,
+    author: row.commit_author,
+    committedAt: row.committed_at,
+  }
+}
+
+interface OfProject {
+  organizationId: string
+  projectId: string
+}
+
+async function readOfProject(tx: Tx, of: OfProject, id: string): Promise<DeploymentRow> {
+  const row = await tx
+    .selectFrom('deployments')
+    .selectAll()
+    .where('id', '=', id)
+    .where('project_id', '=', of.projectId)
+    .where('organization_id', '=', of.organizationId)
+    .executeTakeFirst()
+  if (row === undefined) throw notFound(id)
+  return row
+}
+
+async function readNewestCommit(tx: Tx, of: OfProject) {
+  const project = await tx
+    .selectFrom('projects')
+    .select('considered_head')
+    .where('id', '=', of.projectId)
+    .where('organization_id', '=', of.organizationId)
+    .where('deleted_at', 'is', null)
+    .executeTakeFirst()
+  if (project === undefined) {
+    throw new OperationError('project.not_found', `Cannot find project "${of.projectId}"`)
+  }
+  if (project.considered_head === null) {
+    throw new OperationError(
+      'deployment.nothing_to_deploy',
+      'Cannot deploy the project: no commit of its branch was read yet',
+    )
+  }
+  return { sha: project.considered_head, message: null, author: null, committedAt: null }
+}
+
+async function readPreviousLive(tx: Tx, of: OfProject): Promise<DeploymentRow> {
+  const live = await tx
+    .selectFrom('projects')
+    .innerJoin('deployments', 'deployments.id', 'projects.live_deployment_id')
+    .select('deployments.replaced_deployment_id')
+    .where('projects.id', '=', of.projectId)
+    .where('projects.organization_id', '=', of.organizationId)
+    .executeTakeFirst()
+  if (!live?.replaced_deployment_id) {
+    throw new OperationError(
+      'deployment.nothing_to_roll_back_to',
+      'Cannot roll back: no other version was live before',
+    )
+  }
+  return await readOfProject(tx, of, live.replaced_deployment_id)
+}
+
+async function wasLive(tx: Tx, deploymentId: string): Promise<boolean> {
+  const row = await tx
+    .selectFrom('deployment_transitions')
+    .select('id')
+    .where('deployment_id', '=', deploymentId)
+    .where('state', '=', 'live')
+    .limit(1)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+function notFound(id: string): OperationError {
+  return new OperationError('deployment.not_found', `Cannot find deployment "${id}"`)
+}

@@ -1,0 +1,110 @@
+import type { DeploymentState, Schema } from '../database/schema.ts'
+import { toIsoTime } from '../lib/clock.ts'
+import { LEASE_MS } from './deployment-lease.ts'
+import { openDeploymentLog } from './deployment-log.ts'
+import type { RunDeps } from './deployment-run.ts'
+import { ACTIVE_STATES } from './deployment-state.ts'
+import { finishCancelling, interruptDeployment } from './end-deployment.ts'
+import type { DeploymentRow } from './enter-state.ts'
+import { stopStarted } from './run-deployment.ts'
+
+export type RecoveryStep = 'interrupt' | 'resume' | 'complete' | 'finish_cancelling'
+
+/** What becomes of a deployment whose worker ended in this state. */
+export function planRecovery(facts: {
+  state: DeploymentState
+  releaseCommandFinished: boolean
+}): RecoveryStep | null {
+  if (facts.state === 'releasing') {
+    // Whether it did its work is not known, unless its end was recorded.
+    return facts.releaseCommandFinished ? 'resume' : 'interrupt'
+  }
+  return STEPS[facts.state]
+}
+
+const STEPS: Record<Exclude<DeploymentState, 'releasing'>, RecoveryStep | null> = {
+  queued: null,
+  fetching: 'interrupt',
+  building: 'interrupt',
+  starting: 'resume',
+  checking: 'resume',
+  switching: 'complete',
+  cancelling: 'finish_cancelling',
+  live: null,
+  failed: null,
+  superseded: null,
+  cancelled: null,
+  interrupted: null,
+}
+
+/**
+ * Takes over the deployments of this host whose worker is gone: all of them at boot, later those whose lease expired.
+ * Ends those that cannot go on, and returns those that can, for the engine to run.
+ */
+export async function recoverDeployments(
+  deps: RunDeps,
+  options: { boot: boolean; isOurs: (deploymentId: string) => boolean },
+): Promise<{ deployment: DeploymentRow; step: 'resume' | 'complete' }[]> {
+  const toRun: { deployment: DeploymentRow; step: 'resume' | 'complete' }[] = []
+  for (const found of await readAbandoned(deps, options)) {
+    const deployment = await takeOver(deps, found)
+    if (deployment === null) continue
+    const step = planRecovery({
+      state: deployment.state,
+      releaseCommandFinished: deployment.release_command_finished_at !== null,
+    })
+    deps.log.info('A deployment is recovered', { deploymentId: deployment.id, step })
+    if (step === 'resume' || step === 'complete') toRun.push({ deployment, step })
+    else await endAbandoned(deps, deployment)
+  }
+  return toRun
+}
+
+async function readAbandoned(
+  deps: RunDeps,
+  options: { boot: boolean; isOurs: (deploymentId: string) => boolean },
+): Promise<DeploymentRow[]> {
+  const now = toIsoTime(deps.clock.now())
+  const rows = await deps.db
+    .selectFrom('deployments')
+    .selectAll()
+    .where('host_id', '=', deps.hostId)
+    .where('state', 'in', [...ACTIVE_STATES])
+    .execute()
+  return rows.filter(
+    (row) => !options.isOurs(row.id) && (options.boot || (row.lease_expires_at ?? '') < now),
+  )
+}
+
+async function takeOver(deps: RunDeps, found: DeploymentRow): Promise<DeploymentRow | null> {
+  const row = await deps.db
+    .updateTable('deployments')
+    .set({
+      lease_token: deps.newId(),
+      lease_expires_at: toIsoTime(deps.clock.now() + LEASE_MS),
+    })
+    .where('id', '=', found.id)
+    .where('state', '=', found.state)
+    .where('lease_token', found.lease_token === null ? 'is' : '=', found.lease_token)
+    .returningAll()
+    .executeTakeFirst()
+  return row ?? null
+}
+
+async function endAbandoned(deps: RunDeps, deployment: DeploymentRow): Promise<void> {
+  const project = await readProject(deps, deployment)
+  await using log = await openDeploymentLog(deps, deployment)
+  const run = { deployment, project, log }
+  await deps.spawner.remove({ area: 'builds', id: deployment.id })
+  await stopStarted(deps, run)
+  if (deployment.state === 'cancelling') await finishCancelling(deps, run)
+  else await interruptDeployment(deps, run, `The platform ended while it was ${deployment.state}`)
+}
+
+async function readProject(deps: RunDeps, deployment: DeploymentRow): Promise<Schema['projects']> {
+  return await deps.db
+    .selectFrom('projects')
+    .selectAll()
+    .where('id', '=', deployment.project_id)
+    .executeTakeFirstOrThrow()
+}
