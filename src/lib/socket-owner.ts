@@ -1,0 +1,44 @@
+import { readFile } from 'node:fs/promises'
+
+const LISTENING = '0A'
+/** `127.0.0.1` and `0.0.0.0` as the kernel prints them, byte order of the machine. */
+const IPV4_ADDRESSES = new Set(['0100007F', '00000000'])
+/** `::` and `::ffff:127.0.0.1`: the IPv6 sockets that a connection to 127.0.0.1 can reach. */
+const IPV6_ADDRESSES = new Set([
+  '00000000000000000000000000000000',
+  '0000000000000000FFFF00000100007F',
+])
+
+/**
+ * The uid that owns the socket which answers on `127.0.0.1:port`; null when nothing listens there, or when sockets of
+ * different owners could.
+ */
+export async function listeningUid(port: number): Promise<number | null> {
+  const [ipv4, ipv6] = await Promise.all([
+    readFile('/proc/net/tcp', 'latin1'),
+    // Missing where IPv6 is switched off.
+    readFile('/proc/net/tcp6', 'latin1').catch(() => ''),
+  ])
+  const uids = new Set([
+    ...listeningUids(ipv4, port, IPV4_ADDRESSES),
+    ...listeningUids(ipv6, port, IPV6_ADDRESSES),
+  ])
+  const [uid] = uids
+  return uids.size === 1 && uid !== undefined ? uid : null
+}
+
+/** Reads one table of `/proc/net`: columns are slot, local, remote, state, queues, timer, retransmits, uid. */
+export function listeningUids(
+  table: string,
+  port: number,
+  addresses: ReadonlySet<string>,
+): number[] {
+  const wanted = port.toString(16).toUpperCase().padStart(4, '0')
+  return table.split('\n').flatMap((line) => {
+    const [, local, , state, , , , uid] = line.trim().split(/\s+/)
+    if (local === undefined || uid === undefined || state !== LISTENING) return []
+    const [address, localPort] = local.split(':')
+    if (localPort !== wanted || address === undefined || !addresses.has(address)) return []
+    return [Number(uid)]
+  })
+}

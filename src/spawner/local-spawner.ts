@@ -1,0 +1,187 @@
+import { readFileSync } from 'node:fs'
+import { chmod, mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import type { Clock } from '../lib/clock.ts'
+import { OperationError } from '../lib/errors.ts'
+import { bootId, isSameProcessAlive } from '../lib/process-identity.ts'
+import { currentGid, currentUid, isolatedUidOf, uidOf } from './accounts.ts'
+import { createAccountEnder } from './end-account.ts'
+import { findHostTools } from './host-tools.ts'
+import type { HostTools } from './host-tools.ts'
+import { openLog, removeLog } from './log-file.ts'
+import { partsOfPath, pathOfPlace } from './place-paths.ts'
+import { createPlaces } from './places.ts'
+import type { Places } from './places.ts'
+import { findLeader } from './process-table.ts'
+import { runUnit } from './run-unit.ts'
+import { createRunningUnits, preferForOutOfMemory } from './running-units.ts'
+import type { RunningUnits } from './running-units.ts'
+import { sealRelease } from './seal-release.ts'
+import { accountCommand, limitCeilingsOf } from './spawn-command.ts'
+import type { LimitCeilings, SpawnCommand } from './spawn-command.ts'
+import type { Account, Isolation, ProcessRef, ProcessSpec, RunSpec, Spawner } from './spawner.ts'
+import { endUnit, stopUnit } from './stop-unit.ts'
+
+export interface LocalSpawnerOptions {
+  /** Absolute; made when missing. */
+  dataDirectory: string
+  /** Owner of log files and reader of static releases; null when not root. */
+  platformUser: { uid: number; gid: number } | null
+  clock: Clock
+}
+
+/** The spawner itself, in the process that holds the privilege. Disposing of it leaves what it started running. */
+export interface LocalSpawner extends Spawner, AsyncDisposable {
+  /**
+   * A `start` that was sent before and whose answer was lost. Never starts what may have run already: a process of the
+   * unit that lives or has ended under this spawner is the answer; else, when it was another spawner that was asked,
+   * throws `spawner.lost`.
+   */
+  startAgain(spec: ProcessSpec, options: { askedAnother: boolean }): Promise<ProcessRef>
+}
+
+interface Engine {
+  dataDirectory: string
+  platformUser: { uid: number; gid: number } | null
+  clock: Clock
+  tools: HostTools
+  ceilings: LimitCeilings
+  isolation: Isolation
+  places: Places
+  units: RunningUnits
+  /** Units by account, for machines where accounts are no users. */
+  unitsOfAccount: Map<string, Set<string>>
+  starting: Map<string, Promise<ProcessRef>>
+}
+
+export function createLocalSpawner(options: LocalSpawnerOptions): LocalSpawner {
+  const engine = createEngine(options)
+  const { dataDirectory, tools, clock, places, units } = engine
+  const isolated = engine.isolation === 'users'
+  const endBuildUid = createAccountEnder({ tools, clock })
+  const logs = join(dataDirectory, 'logs')
+  return {
+    start: (spec) => startOnce(engine, logs, spec),
+    async startAgain(spec, { askedAnother }) {
+      const ended = units.findEnded(spec.unit)
+      if (ended !== null) return ended
+      if (!askedAnother || livingLeader(engine, spec) !== null) return startOnce(engine, logs, spec)
+      throw new OperationError(
+        'spawner.lost',
+        `Cannot tell whether "${spec.unit}" was started: the spawner ended meanwhile`,
+      )
+    },
+    async run(spec, signal) {
+      return runUnit({ clock, units }, spec, await commandOf(engine, spec), signal)
+    },
+    exited: (ref, signal) => units.exited(ref, signal),
+    isAlive: (ref) => Promise.resolve(isSameProcessAlive(ref)),
+    stop: (ref, options) => stopUnit({ clock }, ref, options),
+    async endAccount(account) {
+      if (account.kind !== 'build') throw notABuild()
+      if (isolated) return endBuildUid(isolatedUidOf(account))
+      const known = engine.unitsOfAccount.get(keyOf(account)) ?? new Set()
+      await Promise.all([...known].map((unit) => endUnit({ clock }, unit, units.findLiving(unit))))
+      engine.unitsOfAccount.delete(keyOf(account))
+    },
+    makeDirectory: (place, owner) => places.make(place, owner),
+    usage: (place) => places.usage(place),
+    remove: (place) => places.remove(place),
+    sealRelease: (options) =>
+      sealRelease(
+        { dataDirectory, tools, isolated, platformGid: engine.platformUser?.gid ?? currentGid() },
+        options,
+      ),
+    removeLog: (log) => removeLog(logs, log),
+    isolation: () => Promise.resolve(engine.isolation),
+    async [Symbol.asyncDispose]() {
+      units.release()
+    },
+  }
+}
+
+function createEngine(options: LocalSpawnerOptions): Engine {
+  const tools = findHostTools()
+  const isolation: Isolation = currentUid() === 0 ? 'users' : 'none'
+  return {
+    ...options,
+    tools,
+    isolation,
+    ceilings: limitCeilingsOf(readFileSync('/proc/self/limits', 'utf8')),
+    places: createPlaces({
+      dataDirectory: options.dataDirectory,
+      tools,
+      isolated: isolation === 'users',
+    }),
+    units: createRunningUnits({ clock: options.clock }),
+    unitsOfAccount: new Map(),
+    starting: new Map(),
+  }
+}
+
+/** A unit that lives is not started again: a client may repeat what it does not know to have arrived. */
+function startOnce(engine: Engine, logs: string, spec: ProcessSpec): Promise<ProcessRef> {
+  const underway = engine.starting.get(spec.unit)
+  if (underway !== undefined) return underway
+  const started = (async () => livingLeader(engine, spec) ?? (await launch(engine, logs, spec)))()
+  engine.starting.set(spec.unit, started)
+  const forget = () => engine.starting.delete(spec.unit)
+  started.then(forget, forget)
+  return started
+}
+
+function livingLeader(engine: Engine, spec: ProcessSpec): ProcessRef | null {
+  const own = engine.units.findLiving(spec.unit)
+  if (own !== null) return own
+  const leader = findLeader(spec.unit, uidOf(spec.account, engine.isolation))
+  if (leader === null) return null
+  return { unit: spec.unit, pid: leader.pid, startTicks: leader.startTicks, bootId: bootId() }
+}
+
+async function launch(engine: Engine, logs: string, spec: ProcessSpec): Promise<ProcessRef> {
+  const command = await commandOf(engine, spec)
+  await makeLogDirectory(logs)
+  const log = await openLog(logs, spec.log, engine.platformUser)
+  try {
+    const { ref } = await engine.units.launch(spec.unit, command, ['ignore', log.fd, log.fd])
+    await preferForOutOfMemory(ref.pid, spec.account.kind)
+    return ref
+  } finally {
+    await log.close()
+  }
+}
+
+async function commandOf(engine: Engine, spec: ProcessSpec | RunSpec): Promise<SpawnCommand> {
+  const { path = '.', ...place } = spec.directory
+  const directory = join(pathOfPlace(engine.dataDirectory, place), ...partsOfPath(path))
+  const user = engine.isolation === 'users' ? await userOf(engine, spec) : null
+  remember(engine, spec)
+  return accountCommand(engine.tools, { ...spec, user, directory }, engine.ceilings)
+}
+
+async function userOf(engine: Engine, spec: ProcessSpec | RunSpec) {
+  const uid = isolatedUidOf(spec.account)
+  return { uid, gid: spec.mirror === undefined ? uid : await engine.places.mirrorGid(spec.mirror) }
+}
+
+function remember(engine: Engine, spec: ProcessSpec | RunSpec): void {
+  if (engine.isolation === 'users' || spec.account.kind !== 'build') return
+  const units = engine.unitsOfAccount.get(keyOf(spec.account)) ?? new Set()
+  engine.unitsOfAccount.set(keyOf(spec.account), units.add(spec.unit))
+}
+
+function keyOf(account: Account): string {
+  return `${account.kind}-${account.slot}`
+}
+
+async function makeLogDirectory(path: string): Promise<void> {
+  if ((await mkdir(path, { recursive: true, mode: 0o755 })) !== undefined) await chmod(path, 0o755)
+}
+
+function notABuild(): OperationError {
+  return new OperationError(
+    'spawner.invalid_account',
+    'Cannot end a project account at once: its units are stopped one by one',
+  )
+}

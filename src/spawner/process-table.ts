@@ -1,0 +1,151 @@
+import { readdirSync } from 'node:fs'
+
+import {
+  bootId,
+  hasEnded,
+  readProcessFile,
+  readProcessStat,
+  startTicksOf,
+} from '../lib/process-identity.ts'
+import type { ProcessIdentity, ProcessStat } from '../lib/process-identity.ts'
+import { currentUid, isAccountUid } from './accounts.ts'
+
+/** Passes of stopping before killing; each pass leaves only what was forked by a process not yet stopped. */
+const STOP_PASSES = 50
+
+/** Every pid that the kernel lists now, ascending. */
+function listPids(): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^[0-9]+$/.test(name))
+    .map(Number)
+}
+
+/** The real uid of a process, or null when it is gone. The owner of `/proc/<pid>` would be root for undumpable ones. */
+export function uidOfProcess(pid: number): number | null {
+  const status = readProcessFile(pid, 'status')
+  const uid = status === null ? undefined : /^Uid:\t([0-9]+)/m.exec(status)?.[1]
+  return uid === undefined ? null : Number(uid)
+}
+
+/**
+ * The living processes of a uid. `certain` is false when a listed process was gone before it could be read: it may
+ * have forked on.
+ */
+export function processesOfUid(uid: number): { pids: number[]; certain: boolean } {
+  let certain = true
+  const pids = listPids().filter((pid) => {
+    const status = readProcessFile(pid, 'status')
+    if (status === null) {
+      certain = false
+      return false
+    }
+    return /^State:\t[ZX]/m.test(status) ? false : status.includes(`\nUid:\t${uid}\t`)
+  })
+  return { pids, certain }
+}
+
+export interface UnitMembers {
+  members: ProcessStat[]
+  /** False when a process ended, or was between two programs, while it was looked at: it may have forked on. */
+  certain: boolean
+}
+
+/**
+ * The living processes of a unit: those that carry its name in their environment, those of the session that its leader
+ * opened, and their descendants.
+ */
+export function membersOfUnit(unit: string, leader: ProcessIdentity | null): UnitMembers {
+  const pids = listPids()
+  const all = pids.map(readProcessStat).filter((stat) => stat !== null)
+  let certain = all.length === pids.length
+  const sessionId = leader === null ? null : sessionOf(leader, all)
+  const members = new Map<number, ProcessStat>()
+  for (const stat of all) {
+    const carried = hasEnded(stat) ? NOTHING_CARRIED : unitOfProcess(stat.pid)
+    if (!carried.certain) certain = false
+    // A process that emptied its environment still has its session.
+    const isMember = carried.unit === null ? stat.sessionId === sessionId : carried.unit === unit
+    if (isMember) members.set(stat.pid, stat)
+  }
+  // Parents usually come first, but pids wrap: repeat until nothing is added.
+  for (let size = -1; size !== members.size;) {
+    size = members.size
+    for (const stat of all) if (members.has(stat.parentPid)) members.set(stat.pid, stat)
+  }
+  const living = [...members.values()].filter((stat) => !hasEnded(stat) && mayBeSignalled(stat.pid))
+  return { members: living, certain }
+}
+
+/**
+ * The leader's session, or null when it cannot be told: a session's id is its leader's pid, which the kernel gives to
+ * no other process while the session has one.
+ */
+function sessionOf(leader: ProcessIdentity, all: readonly ProcessStat[]): number | null {
+  if (leader.bootId !== bootId() || leader.pid <= 1) return null
+  const holder = all.find((stat) => stat.pid === leader.pid)
+  return holder === undefined || holder.startTicks === leader.startTicks ? leader.pid : null
+}
+
+const NOTHING_CARRIED = { unit: null, certain: true }
+
+function unitOfProcess(pid: number): { unit: string | null; certain: boolean } {
+  const environ = readProcessFile(pid, 'environ')
+  if (environ === null) return { unit: null, certain: startTicksOf(pid) !== null }
+  // Empty for a moment while a process changes its program.
+  if (environ === '') return { unit: null, certain: !mayBeSignalled(pid) }
+  return { unit: /(?:^|\0)NANOSCALE_UNIT=([^\0]*)/.exec(environ)?.[1] ?? null, certain: true }
+}
+
+/**
+ * Root signals processes of accounts and nothing else, whatever a message names: the control plane may be in the
+ * hands of somebody.
+ */
+export function mayBeSignalled(pid: number): boolean {
+  const uid = uidOfProcess(pid)
+  if (uid === null || pid <= 1 || pid === process.pid) return false
+  return currentUid() === 0 ? isAccountUid(uid) : uid === currentUid()
+}
+
+/** The leader of a living unit of this uid, for a start that is repeated to a new spawner. */
+export function findLeader(unit: string, uid: number): ProcessStat | null {
+  return (
+    membersOfUnit(unit, null)
+      .members.filter((stat) => stat.sessionId === stat.pid && uidOfProcess(stat.pid) === uid)
+      .at(0) ?? null
+  )
+}
+
+/**
+ * Sends SIGKILL to all of a unit, once. Everything is stopped first, because a stopped process does not fork: killing
+ * one by one would free a slot for the next fork each time.
+ */
+export function killUnit(
+  unit: string,
+  leader: ProcessIdentity | null,
+): { found: number; certain: boolean } {
+  const stopped = new Set<string>()
+  for (let pass = 0; pass < STOP_PASSES; pass++) {
+    const running = membersOfUnit(unit, leader).members.filter((stat) => !stopped.has(keyOf(stat)))
+    if (running.length === 0) break
+    for (const stat of running) {
+      stopped.add(keyOf(stat))
+      signal(stat.pid, 'SIGSTOP')
+    }
+  }
+  const { members, certain } = membersOfUnit(unit, leader)
+  for (const { pid } of members) signal(pid, 'SIGKILL')
+  return { found: members.length, certain }
+}
+
+function keyOf(stat: ProcessStat): string {
+  return `${stat.pid}.${stat.startTicks}`
+}
+
+/** Sends a signal to one process, or to a group when `pid` is negative. Gone already is fine. */
+export function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch {
+    // It ended in between.
+  }
+}

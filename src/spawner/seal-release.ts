@@ -1,0 +1,124 @@
+import { chmod, mkdir, rename } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+
+import { OperationError } from '../lib/errors.ts'
+import { runCommand } from '../lib/run-command.ts'
+import { isBuildUid, isolatedUidOf } from './accounts.ts'
+import type { HostTools } from './host-tools.ts'
+import { inspectTree } from './inspect-tree.ts'
+import { partsOfPath, pathOfPlace } from './place-paths.ts'
+import { factsOf } from './places.ts'
+import { processesOfUid } from './process-table.ts'
+import type { ProjectAccount } from './spawner.ts'
+
+const OWNERSHIP_TIMEOUT_MS = 300_000
+
+export interface SealOptions {
+  build: string
+  path: string
+  release: string
+  reader: ProjectAccount | 'platform'
+}
+
+/**
+ * Makes an immutable release of what a build left. Root walks a tree here that a tenant wrote, which it may do because
+ * the tree is quiescent: only the build's uid (and root) can enter it, and nothing of that uid lives, which is checked
+ * first. So what was inspected is what is sealed. Ownership changes in place and the move comes last: a release that is
+ * there is complete, whatever crashed.
+ */
+export async function sealRelease(
+  deps: {
+    dataDirectory: string
+    tools: HostTools
+    isolated: boolean
+    platformGid: number
+  },
+  options: SealOptions,
+): Promise<{ bytes: number; path: string }> {
+  const build = pathOfPlace(deps.dataDirectory, { area: 'builds', id: options.build })
+  const path = pathOfPlace(deps.dataDirectory, { area: 'releases', id: options.release })
+  const parts = partsOfPath(options.path)
+  const gid = options.reader === 'platform' ? deps.platformGid : isolatedUidOf(options.reader)
+  const sealed = await factsOf(path)
+  const source = await sourceOf(build, parts, sealed !== null)
+  if (sealed !== null) {
+    // Asked twice, because the first answer was lost.
+    if (source === null) return { ...(await inspectTree(path, sealed.uid)), path }
+    throw new OperationError(
+      'release.already_exists',
+      `Cannot seal release "${options.release}": it exists`,
+    )
+  }
+  if (source === null) throw missing(options.path)
+  if (deps.isolated) requireQuiescence(options.build, source.ownerUid)
+  const { bytes } = await inspectTree(source.path, source.ownerUid)
+  await makeReleasesArea(dirname(path))
+  await freeze(deps, source.path, gid)
+  await rename(source.path, path)
+  // Without root a read-only directory cannot be moved, so its own mode comes after the move.
+  if (!deps.isolated) await chmod(path, 0o550)
+  return { bytes, path }
+}
+
+/** Finds the directory step by step; a link on the way could lead anywhere. */
+async function sourceOf(build: string, parts: readonly string[], mayBeMissing: boolean) {
+  let path = build
+  let ownerUid: number | null = null
+  for (const part of ['', ...parts]) {
+    path = join(path, part)
+    const facts = await factsOf(path)
+    if (facts === null && mayBeMissing) return null
+    if (facts === null) throw missing(parts.join('/') || '.')
+    if (!facts.isDirectory()) {
+      throw new OperationError(
+        'release.unsafe_tree',
+        `Cannot release "${parts.join('/') || '.'}": "${part}" is no directory`,
+      )
+    }
+    ownerUid ??= facts.uid
+  }
+  return ownerUid === null ? null : { path, ownerUid }
+}
+
+function requireQuiescence(build: string, uid: number): void {
+  const { pids } = isBuildUid(uid) ? processesOfUid(uid) : { pids: [uid] }
+  if (pids.length === 0) return
+  throw new OperationError(
+    'release.build_not_ended',
+    `Cannot seal build "${build}": processes of its account are alive`,
+  )
+}
+
+async function makeReleasesArea(path: string): Promise<void> {
+  if ((await factsOf(path)) !== null) return
+  await mkdir(path, { recursive: true, mode: 0o711 })
+  await chmod(path, 0o711)
+}
+
+async function freeze(
+  deps: { tools: HostTools; isolated: boolean },
+  path: string,
+  gid: number,
+): Promise<void> {
+  const { chown, chmod: chmodTool } = deps.tools
+  // The owner first: a mode of the tenant's choosing must not outlive its ownership for a moment with setuid.
+  if (deps.isolated) await must([chown, '-RhP', `0:${gid}`, '--', path])
+  await must([chmodTool, '-R', 'u=rX,g=rX,o=,u-s,g-s,-t', '--', path])
+  if (!deps.isolated) await chmod(path, 0o750)
+}
+
+async function must(argv: readonly [string, ...string[]]): Promise<void> {
+  const { exitCode, stderr } = await runCommand({ argv }, { timeoutMs: OWNERSHIP_TIMEOUT_MS })
+  if (exitCode === 0) return
+  throw new OperationError(
+    'release.not_sealed',
+    `Cannot seal a release: ${argv[0]} said "${stderr.slice(0, 500).trim()}"`,
+  )
+}
+
+function missing(path: string): OperationError {
+  return new OperationError(
+    'release.missing_output',
+    `Cannot release "${path}": the build left no such directory`,
+  )
+}
