@@ -24,7 +24,15 @@ const ROOMS: Readonly<Record<string, Wall>> = {
   traffic: { rooms: ['lib', 'database'], why: 'it must outlive the rest' },
   identity: { rooms: ['lib', 'database', 'secrets'], why: '' },
   projects: {
-    rooms: ['lib', 'database', 'secrets', 'identity', 'sources/repository-url.ts'],
+    rooms: [
+      'lib',
+      'database',
+      'secrets',
+      'identity',
+      // What a repository and a branch may be called, and nothing that fetches.
+      'sources/repository-url.ts',
+      'sources/branch-name.ts',
+    ],
     why: '',
   },
   jobs: { rooms: ['lib', 'database'], why: 'it carries any kind of work' },
@@ -69,6 +77,12 @@ const ROOMS: Readonly<Record<string, Wall>> = {
     rooms: ['lib', 'contract', 'cli', 'config', 'database', 'secrets', 'identity', 'spawner'],
     why: 'it works while no server runs, and not through its rooms',
   },
+  'cli/demo': { rooms: ['lib', 'contract', 'cli'], why: 'it is a client that also has a Git host' },
+  doctor: {
+    rooms: ['lib', 'config', 'database', 'secrets', 'spawner', 'traffic'],
+    why: 'it must work when the rest does not',
+  },
+  platform: { rooms: ['lib', 'config', 'spawner', 'traffic'], why: 'it runs as root' },
   'app.ts': { allBut: ['http', 'cli'], why: 'it composes what they use' },
 }
 
@@ -86,7 +100,7 @@ interface Wall {
 const ADAPTER_ROOMS = ['runtimes', 'githosts']
 
 /** Compose the others, so nothing but the process's start may import them. */
-const TOP = ['app.ts', 'main.ts', 'start.ts', 'stop.ts', 'control.ts']
+const TOP = ['app.ts', 'main.ts', 'start.ts', 'stop.ts', 'control.ts', 'run-traffic.ts']
 
 /** The traffic process's own files load none of these: it must stay small. */
 const NOT_IN_TRAFFIC = ['kysely', 'pg', 'zod']
