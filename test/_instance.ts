@@ -137,6 +137,7 @@ export const EMPTY_PROJECT = {
   reread_head: null,
   reread_at: null,
   source_error: null,
+  source_failing_since: null,
   next_poll_at: NOW,
   reconcile_token: null,
   reconcile_expires_at: null,

@@ -8,7 +8,7 @@ export interface KeyStatus {
   current: boolean
   inKeyring: boolean
   /** Stored secrets that it sealed. */
-  values: number
+  sealedValues: number
   createdAt: string | null
   retiredAt: string | null
 }
@@ -32,7 +32,7 @@ export async function keyStatus(deps: {
       id,
       current: id === deps.keyring.currentKeyId,
       inKeyring: deps.keyring.keyIds.includes(id),
-      values: await countSealedBy(deps.db, id),
+      sealedValues: await countSealedBy(deps.db, id),
       createdAt: rows.get(id)?.created_at ?? null,
       retiredAt: rows.get(id)?.retired_at ?? null,
     })

@@ -25,10 +25,10 @@ export async function retireKey(
       `Cannot retire key "${id}": it is the one that seals. Run: nanoscale keys rotate`,
     )
   }
-  if (key.values > 0) {
+  if (key.sealedValues > 0) {
     throw new OperationError(
       'keyring.key_in_use',
-      `Cannot retire key "${id}": ${key.values} stored secrets are sealed with it. Run: nanoscale keys rotate`,
+      `Cannot retire key "${id}": ${key.sealedValues} stored secrets are sealed with it. Run: nanoscale keys rotate`,
     )
   }
   // Noted before it is removed: interrupted between the two it is done again, and harmless.

@@ -58,10 +58,15 @@ describeOnBothEngines('rotateKeys()', (open) => {
     assert.equal((await readVariables(db, again)).length, 250)
     const { keys } = await keyStatus({ db, keyring })
     assert.deepEqual(
-      keys.map(({ id, current, inKeyring, values }) => ({ id, current, inKeyring, values })),
+      keys.map(({ id, current, inKeyring, sealedValues }) => ({
+        id,
+        current,
+        inKeyring,
+        sealedValues,
+      })),
       [
-        { id: 'k2', current: true, inKeyring: true, values: 251 },
-        { id: 'k1', current: false, inKeyring: false, values: 0 },
+        { id: 'k2', current: true, inKeyring: true, sealedValues: 251 },
+        { id: 'k1', current: false, inKeyring: false, sealedValues: 0 },
       ],
     )
   })
@@ -89,7 +94,7 @@ describeOnBothEngines('rotateKeys()', (open) => {
     await rotateKeys({ db, clock, keyring })
     assert.equal((await readVariables(db, keyring)).length, 321)
     const { keys } = await keyStatus({ db, keyring })
-    assert.equal(keys.find(({ id }) => id === 'k1')?.values, 0)
+    assert.equal(keys.find(({ id }) => id === 'k1')?.sealedValues, 0)
   })
 
   it('C-07 is continued with the same key after a kill -9 in the middle', async () => {
@@ -143,7 +148,7 @@ describeOnBothEngines('rotateKeys()', (open) => {
       message: /1 are still sealed .* No key opens environment_variables\.value_sealed of row/,
     })
     const { keys } = await keyStatus({ db, keyring })
-    assert.equal(keys.find(({ id }) => id === 'k2')?.values, 150)
+    assert.equal(keys.find(({ id }) => id === 'k2')?.sealedValues, 150)
   })
 })
 
