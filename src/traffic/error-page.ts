@@ -24,6 +24,11 @@ export const APP_UNREACHABLE: Problem = {
   message: 'The app did not answer. It may be restarting.',
   retryAfterSeconds: 5,
 }
+export const CLIENT_TOO_SLOW: Problem = {
+  status: 408,
+  code: 'traffic.client_too_slow',
+  message: 'The rest of this request did not arrive in time.',
+}
 export const APP_TIMED_OUT: Problem = {
   status: 504,
   code: 'traffic.app_timed_out',

@@ -5,7 +5,7 @@ import { errors, type Dispatcher } from 'undici'
 
 import { isOperationError, messageOf, systemErrorCode } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
-import { APP_TIMED_OUT, APP_UNREACHABLE, sendProblem } from './error-page.ts'
+import { APP_TIMED_OUT, APP_UNREACHABLE, CLIENT_TOO_SLOW, sendProblem } from './error-page.ts'
 import {
   clientHeaders,
   upstreamHeaders,
@@ -13,7 +13,7 @@ import {
   type TrustsPeer,
 } from './forwarded-headers.ts'
 import type { Metrics } from './metrics.ts'
-import { requestBody } from './request-body.ts'
+import { ClientTooSlow, requestBody } from './request-body.ts'
 import type { InstanceTarget, Upstreams } from './upstreams.ts'
 
 export interface ProxyDeps {
@@ -28,16 +28,21 @@ export interface ProxyDeps {
   bodyIdleMs: number
 }
 
-/** Passes a request on to the app and its answer back, streaming both ways. Always answers or ends the connection. */
+/**
+ * Passes a request on to the app and its answer back, streaming both ways. Always answers or ends the connection.
+ * Returns what is to be called when the response is closed: an app need not work for a client that left.
+ */
 export function proxyRequest(
   deps: ProxyDeps,
   request: IncomingMessage,
   response: ServerResponse,
   target: InstanceTarget,
-): void {
+): () => void {
   const body = requestBody(request, deps.bodyIdleMs)
   const headers = upstreamHeaders(request, deps.trusts)
-  dispatch(deps, new Exchange(deps, request, response, target, headers, body))
+  const exchange = new Exchange(deps, request, response, target, headers, body)
+  dispatch(deps, exchange)
+  return () => exchange.abandon()
 }
 
 function dispatch(deps: ProxyDeps, exchange: Exchange): void {
@@ -65,6 +70,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   isRetry = false
   #controller: Dispatcher.DispatchController | undefined
   #onDrain: (() => void) | undefined
+  #hasWritten = false
 
   constructor(
     deps: ProxyDeps,
@@ -80,9 +86,10 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.target = target
     this.headers = headers
     this.body = body
-    response.once('close', () => {
-      if (!response.writableFinished) this.#controller?.abort(CLIENT_GONE)
-    })
+  }
+
+  abandon(): void {
+    if (!this.response.writableFinished) this.#controller?.abort(CLIENT_GONE)
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -104,15 +111,23 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.response.write(chunk)) return
+    if (this.#write(chunk)) return
     controller.pause()
     if (this.#onDrain !== undefined) return
     this.#onDrain = () => controller.resume()
     this.response.on('drain', this.#onDrain)
   }
 
+  /** A small first part goes out as one string with the head: a gathered write costs a quarter more (measured). */
+  #write(chunk: Buffer): boolean {
+    if (this.#hasWritten || chunk.length > SMALL_BYTES) return this.response.write(chunk)
+    this.#hasWritten = true
+    return this.response.write(chunk.latin1Slice(), 'latin1')
+  }
+
   onResponseEnd(): void {
-    this.response.end()
+    // After the write of this tick, which else would be gathered with an empty one (measured, as above).
+    queueMicrotask(() => this.response.end())
     // The app answered without reading the whole body: what the client still sends is of no use to anybody.
     this.body?.destroy()
   }
@@ -122,7 +137,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   fail(error: unknown): void {
-    if (error === CLIENT_GONE || this.response.destroyed) return
+    if (error === CLIENT_GONE || this.request.socket.destroyed || this.response.destroyed) return
     const next = this.#retryTarget(error)
     if (next !== null) {
       this.isRetry = true
@@ -146,6 +161,10 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   #giveUp(error: unknown): void {
     const { deps, target, request, response } = this
+    if (this.body?.errored instanceof ClientTooSlow) {
+      sendProblem(request, response, CLIENT_TOO_SLOW)
+      return
+    }
     this.body?.destroy()
     if (request.destroyed && !request.complete) {
       response.destroy()
@@ -162,6 +181,8 @@ class Exchange implements Dispatcher.DispatchHandler {
     sendProblem(request, response, timedOut ? APP_TIMED_OUT : APP_UNREACHABLE)
   }
 }
+
+const SMALL_BYTES = 8192
 
 const CLIENT_GONE = new Error('The client closed the connection')
 

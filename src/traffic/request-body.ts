@@ -1,6 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import { PassThrough, type Readable } from 'node:stream'
 
+/** The client announced a body and stopped sending it. */
+export class ClientTooSlow extends Error {}
+
 /**
  * The body of a request as something that may be thrown away: an app that answers before it has read everything must
  * not cost the client its connection. Null when there is none. Ends with an error when the client goes away or sends
@@ -14,7 +17,7 @@ export function requestBody(request: IncomingMessage, idleMs: number): Readable 
   const body = new PassThrough()
   const onIdle = () => {
     if (body.writableNeedDrain) timer.refresh()
-    else body.destroy(new Error(`The client sent nothing for ${idleMs / 1000} s`))
+    else body.destroy(new ClientTooSlow(`The client sent nothing for ${idleMs / 1000} s`))
   }
   const timer = setTimeout(onIdle, idleMs)
   const onData = () => timer.refresh()

@@ -36,7 +36,7 @@ export function createRoutes(): Routes {
 }
 
 /** What requests are counted under, and drained by: the instance's or the release's id. */
-export function targetId(target: RouteTarget): string | null {
+function targetId(target: RouteTarget): string | null {
   if (target.kind === 'unavailable') return null
   return target.kind === 'instance' ? target.instanceId : target.releaseId
 }

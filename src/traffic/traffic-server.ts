@@ -12,7 +12,7 @@ import { createMetrics, type Metrics } from './metrics.ts'
 import { proxyRequest, type ProxyDeps } from './proxy-request.ts'
 import { proxyUpgrade, refuseUpgrade } from './proxy-upgrade.ts'
 import type { RouteTarget } from './route-table.ts'
-import { targetId, type Routes } from './routes.ts'
+import type { Routes } from './routes.ts'
 import { serveStatic } from './static-files.ts'
 import { createUpstreams, type ListeningUid } from './upstreams.ts'
 
@@ -127,29 +127,40 @@ function addListeners(server: Server, context: Context): void {
 
 function handle(context: Context, request: IncomingMessage, response: ServerResponse): void {
   if (context.isDraining()) response.shouldKeepAlive = false
+  const onClose = answer(context, request, response)
+  // One listener: each costs a proxied request a percent.
   response.once('close', () => {
     if (response.headersSent) context.metrics.countAnswer(response.statusCode)
+    onClose?.()
   })
+}
+
+/** Starts the answer. Returns what is to be done when the response is closed. */
+function answer(
+  context: Context,
+  request: IncomingMessage,
+  response: ServerResponse,
+): (() => void) | undefined {
   const problem = problemOf(request)
-  if (problem !== null) {
-    sendProblem(request, response, problem)
-    return
-  }
+  if (problem !== null) return void sendProblem(request, response, problem)
   const target = findTarget(context.routes, request)
-  const id = target === undefined ? null : targetId(target)
-  if (target === undefined || id === null || target.kind === 'unavailable') {
-    sendProblem(request, response, answerWithoutApp(target))
-    return
+  if (target === undefined || target.kind === 'unavailable') {
+    return void sendProblem(request, response, answerWithoutApp(target))
   }
-  response.once('close', context.inFlight.enter(id))
   if (target.kind === 'instance') {
-    proxyRequest(context, request, response, target)
-    return
+    const leave = context.inFlight.enter(target.instanceId)
+    const abandon = proxyRequest(context, request, response, target)
+    return () => {
+      leave()
+      abandon()
+    }
   }
   serveStatic(request, response, target).catch((error: unknown) => {
-    context.log.error('static file failed', { releaseId: id, detail: messageOf(error) })
+    const { releaseId } = target
+    context.log.error('static file failed', { releaseId, detail: messageOf(error) })
     sendProblem(request, response, unavailable('crashed'))
   })
+  return context.inFlight.enter(target.releaseId)
 }
 
 function findTarget(routes: Routes, request: IncomingMessage): RouteTarget | undefined {
