@@ -1,0 +1,50 @@
+import type { Clock } from '../lib/clock.ts'
+import type { NewId } from '../lib/ids.ts'
+import type { BuildAccounts } from '../spawner/build-accounts.ts'
+import type { Spawner } from '../spawner/spawner.ts'
+import type { Lookup } from './outbound-guard.ts'
+
+export interface SourceDeps {
+  spawner: Pick<Spawner, 'run' | 'makeDirectory' | 'remove' | 'usage'>
+  buildAccounts: BuildAccounts
+  /** Entries `host[:port][@private]`. */
+  gitHosts: readonly string[]
+  clock: Clock
+  newId: NewId
+  lookup: Lookup
+  limits?: Partial<SourceLimits>
+}
+
+export interface SourceLimits {
+  /** For one look at a branch. */
+  lookTimeoutMs: number
+  /** For one fetch, from connecting to the last object. */
+  fetchTimeoutMs: number
+  /** For one call that stays on this machine. */
+  localTimeoutMs: number
+  /** Disk use of one mirror. */
+  mirrorBytes: number
+  /** Between two looks at the disk use while a fetch runs. */
+  usageIntervalMs: number
+  /** Waits before the second and third attempt after a failure that may pass. */
+  retryAfterMs: readonly number[]
+}
+
+const DEFAULT_LIMITS: SourceLimits = {
+  lookTimeoutMs: 30_000,
+  fetchTimeoutMs: 600_000,
+  localTimeoutMs: 60_000,
+  mirrorBytes: 4 * 1024 ** 3,
+  usageIntervalMs: 1000,
+  retryAfterMs: [500, 2000],
+}
+
+export function limitsOf(deps: Pick<SourceDeps, 'limits'>): SourceLimits {
+  return { ...DEFAULT_LIMITS, ...deps.limits }
+}
+
+/** A repository within one organization: mirrors are never shared between organizations. */
+export interface Source {
+  organizationId: string
+  repoUrl: string
+}
