@@ -33,35 +33,12 @@ class Cut extends Error {
 export function createActiveRuns(deps: RunDeps, onEnd: () => void): ActiveRuns {
   const runs = new Map<string, ActiveRun>()
 
-  const execute = async (
-    held: { deployment: DeploymentRow },
-    kind: RunKind,
-    end: AbortController,
-  ) => {
-    const stopLease = new AbortController()
-    const lease = keepLease(
-      deps,
-      held.deployment,
-      {
-        onLost: () => end.abort(new Cut('Another worker has the deployment')),
-        onCancelling: () => end.abort(new Error('The deployment was cancelled')),
-      },
-      stopLease.signal,
-    )
-    try {
-      if (kind === 'run') deps.faultPoint?.('fetching')
-      await perform(deps, held, kind, end.signal)
-    } finally {
-      stopLease.abort()
-      await lease
-    }
-  }
   return {
     has: (deploymentId) => runs.has(deploymentId),
     start: (deployment, kind) => {
       const held = { deployment }
       const abort = new AbortController()
-      const ended = execute(held, kind, abort)
+      const ended = execute(deps, held, kind, abort)
         .catch((error: unknown) => {
           const fields = { deploymentId: deployment.id, reason: messageOf(error) }
           deps.log.error('The running of a deployment broke off', fields)
@@ -84,23 +61,49 @@ export function createActiveRuns(deps: RunDeps, onEnd: () => void): ActiveRuns {
         runs.get(id)?.abort.abort(new Error('The deployment was cancelled'))
       }
     },
-    stop: async (patienceMs) => {
-      const all = [...runs.values()]
-      const mustFinish = all.filter((run) => UNCUTTABLE.has(run.current().state))
-      for (const run of all) {
-        if (!mustFinish.includes(run)) run.abort.abort(new Cut('The platform stops'))
-      }
-      const patience = new AbortController()
-      const deadline = deps.clock.sleep(patienceMs, patience.signal).catch(() => {})
-      await Promise.race([Promise.all(mustFinish.map((run) => run.ended)), deadline])
-      patience.abort()
-      for (const run of mustFinish) run.abort.abort(new Cut('The platform stops'))
-      await Promise.all(all.map((run) => run.ended))
-    },
+    stop: (patienceMs) => stopRuns(deps, [...runs.values()], patienceMs),
   }
 }
 
+async function stopRuns(
+  deps: Pick<RunDeps, 'clock'>,
+  all: readonly ActiveRun[],
+  patienceMs: number,
+): Promise<void> {
+  const mustFinish = all.filter((run) => UNCUTTABLE.has(run.current().state))
+  for (const run of all) {
+    if (!mustFinish.includes(run)) run.abort.abort(new Cut('The platform stops'))
+  }
+  const patience = new AbortController()
+  const deadline = deps.clock.sleep(patienceMs, patience.signal).catch(() => {})
+  await Promise.race([Promise.all(mustFinish.map((run) => run.ended)), deadline])
+  patience.abort()
+  for (const run of mustFinish) run.abort.abort(new Cut('The platform stops'))
+  await Promise.all(all.map((run) => run.ended))
+}
+
 const UNCUTTABLE: ReadonlySet<string> = new Set(UNCANCELLABLE_STATES)
+
+async function execute(
+  deps: RunDeps,
+  held: { deployment: DeploymentRow },
+  kind: RunKind,
+  end: AbortController,
+): Promise<void> {
+  const stopLease = new AbortController()
+  const notify = {
+    onLost: () => end.abort(new Cut('Another worker has the deployment')),
+    onCancelling: () => end.abort(new Error('The deployment was cancelled')),
+  }
+  const lease = keepLease(deps, held.deployment, notify, stopLease.signal)
+  try {
+    if (kind === 'run') deps.faultPoint?.('fetching')
+    await perform(deps, held, kind, end.signal)
+  } finally {
+    stopLease.abort()
+    await lease
+  }
+}
 
 async function perform(
   deps: RunDeps,

@@ -8,7 +8,17 @@ import { readPending, requestDeployment } from './request-deployment.ts'
 import { stopStarted } from './run-deployment.ts'
 
 /** What went wrong is ours (the host, the network, the disk) and not the app's: the same head is tried again. */
-const OUR_TROUBLE = /^(source|spawner|database|command|host)\./
+const OUR_TROUBLE = new Set([
+  'source.unreachable',
+  'source.mirror_unusable',
+  'source.damaged',
+  'spawner.lost',
+  'spawner.closed',
+  'spawner.unavailable',
+  'spawner.account_not_ended',
+  'command.timed_out',
+  'build.workspace',
+])
 
 /**
  * Ends a deployment whose story threw: what it started is stopped, the old version serves on, and the reason is kept.
@@ -39,8 +49,11 @@ async function readHeld(deps: RunDeps, held: DeploymentRow): Promise<DeploymentR
   return row ?? null
 }
 
+/** A failure may stand behind another one's sentence: an app that did not start because the spawner was away. */
 function isOurTrouble(error: unknown): boolean {
-  return !isOperationError(error) || OUR_TROUBLE.test(error.code)
+  if (!isOperationError(error)) return true
+  if (OUR_TROUBLE.has(error.code)) return true
+  return isOperationError(error.cause) && isOurTrouble(error.cause)
 }
 
 async function failDeployment(

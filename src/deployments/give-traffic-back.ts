@@ -16,7 +16,7 @@ export async function giveTrafficBack(
   end: { exit: ExitFacts; lines: string },
 ): Promise<boolean> {
   const deployment = await readRecentlyLive(deps, crashed)
-  if (deployment?.replaced_deployment_id == null) return false
+  if (deployment === undefined || deployment.replaced_deployment_id === null) return false
   const predecessor = await readStandby(deps, deployment.replaced_deployment_id)
   if (predecessor === null) return false
   const how = end.exit.exitCode === null ? (end.exit.exitSignal ?? 'unknown') : end.exit.exitCode

@@ -4,7 +4,7 @@ import type { RuntimeKind, Schema } from '../database/schema.ts'
 import { toIsoTime, type Clock } from '../lib/clock.ts'
 import { OperationError } from '../lib/errors.ts'
 import type { NewId } from '../lib/ids.ts'
-import type { InstanceRef, Runtime } from '../runtimes/runtime.ts'
+import { unitOfInstance, type InstanceRef, type Runtime } from '../runtimes/runtime.ts'
 import { findFreePort } from './free-port.ts'
 import { instanceLogName } from './log-names.ts'
 
@@ -106,7 +106,7 @@ export async function stopInstance(
 /** Names the instance's processes. One whose start was not recorded has no process of that number: its unit is ended. */
 export function refOf(instance: InstanceRow): InstanceRef {
   return {
-    unit: instance.id,
+    unit: unitOfInstance(instance.id),
     pid: instance.pid ?? 0,
     startTicks: instance.start_ticks ?? '',
     bootId: instance.boot_id ?? '',

@@ -9,6 +9,7 @@ import type { Commit, Sources } from './engine-deps.ts'
 import { readHeadFacts } from './head-facts.ts'
 import {
   askForPoll,
+  keepReconcileLease,
   postponePoll,
   releaseReconcileLease,
   takeReconcileLease,
@@ -86,12 +87,21 @@ async function reconcileOnce(
     await askForPoll(deps, projectId)
     return { kind: 'busy' }
   }
+  const over = new AbortController()
+  const renewing = keepReconcileLease(deps, project, over.signal).catch(() => {})
   try {
     return await lookAtHead(deps, project, trigger, signal)
   } catch (error) {
+    if (signal.aborted) {
+      await releaseReconcileLease(deps.db, project, {})
+      await postponePoll(deps.db, project, deps.clock.now())
+      throw error
+    }
     await backOff(deps, project, messageOf(error))
-    if (signal.aborted) throw error
     return { kind: 'source_error', message: messageOf(error) }
+  } finally {
+    over.abort()
+    await renewing
   }
 }
 

@@ -3,8 +3,9 @@ import type { Schema } from '../database/schema.ts'
 import { toIsoTime, type Clock } from '../lib/clock.ts'
 import type { NewId } from '../lib/ids.ts'
 
-/** Longer than any reading of a branch may take: a worker that comes back later has lost its turn. */
-export const RECONCILE_LEASE_MS = 180_000
+/** A worker that says nothing for this long has lost its turn. */
+const RECONCILE_LEASE_MS = 60_000
+const RENEW_MS = 20_000
 
 export type ProjectRow = Schema['projects']
 
@@ -38,6 +39,25 @@ export async function takeReconcileLease(
     .returningAll()
     .executeTakeFirst()
   return project ?? null
+}
+
+/** Keeps the turn until the signal aborts: a fetch may take minutes. */
+export async function keepReconcileLease(
+  deps: { clock: Clock; db: Database },
+  project: ProjectRow,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await deps.clock.sleep(RENEW_MS, signal).catch(() => {})
+    if (signal.aborted) return
+    const reconcile_expires_at = toIsoTime(deps.clock.now() + RECONCILE_LEASE_MS)
+    await deps.db
+      .updateTable('projects')
+      .set({ reconcile_expires_at })
+      .where('id', '=', project.id)
+      .where('reconcile_token', '=', project.reconcile_token)
+      .execute()
+  }
 }
 
 /** The interval, up to a tenth earlier by project, so that thousands do not ask their host in the same second. */

@@ -25,6 +25,11 @@ export interface Runtime {
 
 export type InstanceRef = ProcessRef
 
+/** The unit of an instance, so that it is found also when we did not live to record its start. */
+export function unitOfInstance(instanceId: string): string {
+  return `app-${instanceId}`
+}
+
 export interface InstanceSpec {
   /** The instance's id; for a release command, the deployment's. */
   id: string
