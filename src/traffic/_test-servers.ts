@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import {
-  Agent,
   createServer,
   request as httpRequest,
+  type Agent,
   type IncomingMessage,
   type RequestListener,
   type Server,
@@ -12,8 +12,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 
+import { systemClock } from '../lib/clock.ts'
 import { silentLogger } from '../lib/logger.ts'
 import type { Route, RouteTarget } from './route-table.ts'
+import { connectTraffic } from './traffic-client.ts'
 import { startTraffic, type TrafficOptions } from './traffic-process.ts'
 
 /** A real app on a port of its own. */
@@ -64,6 +66,28 @@ export async function startTestTraffic(directory: string, options: Partial<Traff
     ...options,
   })
   return { ...traffic, [Symbol.asyncDispose]: () => traffic.stop() }
+}
+
+/** The name that `serve` routes. */
+export const HOST = 'shop.localhost'
+
+/** A traffic process with one route, and the client that published it. */
+export async function serve(target: RouteTarget, options: Partial<TrafficOptions> = {}) {
+  const stack = new AsyncDisposableStack()
+  const directory = stack.use(await makeDirectory())
+  const traffic = stack.use(await startTestTraffic(directory.path, options))
+  const client = stack.use(
+    connectTraffic(pathsIn(directory.path).controlSocketPath, {
+      clock: systemClock,
+      log: silentLogger,
+    }),
+  )
+  await client.publish({ version: 1, routes: [route(HOST, target)] })
+  return {
+    port: traffic.port,
+    client,
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  }
 }
 
 export function instance(instanceId: string, port: number, uid: number | null = null): RouteTarget {

@@ -122,7 +122,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #write(chunk: Buffer): boolean {
     if (this.#hasWritten || chunk.length > SMALL_BYTES) return this.response.write(chunk)
     this.#hasWritten = true
-    return this.response.write(chunk.latin1Slice(), 'latin1')
+    return this.response.write(chunk.toString('latin1'), 'latin1')
   }
 
   onResponseEnd(): void {

@@ -1,16 +1,7 @@
-import { connect, type Socket } from 'node:net'
-
 import type { Clock } from '../lib/clock.ts'
-import { OperationError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
-import {
-  readLines,
-  writeLine,
-  type ControlEvent,
-  type ControlOperation,
-  type ControlResponse,
-  type TrafficStats,
-} from './control-protocol.ts'
+import { LINK_LOST, openLink, unreachable, type Link } from './control-link.ts'
+import type { TrafficStats } from './control-protocol.ts'
 import type { RouteTable } from './route-table.ts'
 
 export type { TrafficStats } from './control-protocol.ts'
@@ -39,16 +30,56 @@ interface Deps {
 }
 
 const ANSWER_WITHIN_MS = 10_000
+/** A process that was restarted is back by then. */
+const RECONNECT_WITHIN_MS = 2000
 const RECONNECT_MS = { first: 20, longest: 1000 }
 
 /** Connects, and connects again for ever. The last table published is sent on each new connection. */
 export function connectTraffic(socketPath: string, deps: Deps): TrafficClient & AsyncDisposable {
-  const end = new AbortController()
-  /** The newest is the one to talk to; older ones belong to processes that are ending. */
-  const links: Link[] = []
   let table: RouteTable | undefined
-  let waiting: (() => void)[] = []
+  const links = keepLinked(socketPath, deps.clock, (link) => {
+    if (table !== undefined) republish(deps, link, table)
+  })
+  return {
+    async publish(newTable) {
+      if (table === undefined || newTable.version >= table.version) table = newTable
+      await onNextLinkToo(async () => {
+        const link = await links.connected(ANSWER_WITHIN_MS)
+        await link.ask({ operation: 'publish', table: newTable }, ANSWER_WITHIN_MS)
+      })
+    },
+    async drain(target, { timeoutMs }) {
+      // Without a connection we cannot know; when none comes, there is no process and nothing in flight.
+      await links.connected(Math.min(timeoutMs, RECONNECT_WITHIN_MS)).catch(() => {})
+      const left = await Promise.all(links.all().map((link) => drainLink(link, target, timeoutMs)))
+      const inFlight = left.reduce((sum, count) => sum + count, 0)
+      if (inFlight > 0) deps.log.warn('requests outlast the drain limit', { target, inFlight })
+    },
+    async stats() {
+      const answer = await onNextLinkToo(async () => {
+        const link = await links.connected(RECONNECT_WITHIN_MS)
+        return await link.ask({ operation: 'stats' }, ANSWER_WITHIN_MS)
+      })
+      return answer as TrafficStats
+    },
+    isConnected: () => links.all().some((link) => !link.isRetired()),
+    [Symbol.asyncDispose]: () => links.close(),
+  }
+}
 
+interface Links {
+  /** Open ones: the newest to talk to, and those of processes that are ending. */
+  all(): readonly Link[]
+  /** The one to talk to, as soon as there is one. Throws `traffic.unreachable` at the deadline. */
+  connected(deadlineMs: number): Promise<Link>
+  close(): Promise<void>
+}
+
+function keepLinked(socketPath: string, clock: Clock, onLink: (link: Link) => void): Links {
+  const end = new AbortController()
+  const links: Link[] = []
+  const waiting: (() => void)[] = []
+  const current = () => links.findLast((link) => !link.isRetired())
   const run = async () => {
     let pause = RECONNECT_MS.first
     while (!end.signal.aborted) {
@@ -56,55 +87,40 @@ export function connectTraffic(socketPath: string, deps: Deps): TrafficClient & 
       if (link !== null) {
         pause = RECONNECT_MS.first
         links.push(link)
-        if (table !== undefined) republish(deps, link, table)
+        onLink(link)
         for (const resume of waiting.splice(0)) resume()
         void link.closed.then(() => links.splice(links.indexOf(link), 1))
         await link.retired
       }
-      await deps.clock.sleep(pause, end.signal).catch(() => {})
+      await clock.sleep(pause, end.signal).catch(() => {})
       pause = Math.min(pause * 2, RECONNECT_MS.longest)
     }
   }
   const running = run()
-  const connected = async (deadlineMs: number): Promise<Link> => {
-    const current = links.findLast((link) => !link.isRetired())
-    if (current !== undefined) return current
-    let timer: NodeJS.Timeout | undefined
-    const deadline = new Promise<void>((resolve) => (timer = setTimeout(resolve, deadlineMs)))
-    const next = new Promise<void>((resolve) => waiting.push(resolve))
-    await Promise.race([next, deadline])
-    clearTimeout(timer)
-    const link = links.findLast((candidate) => !candidate.isRetired())
-    if (link === undefined) throw unreachable()
-    return link
-  }
-
   return {
-    async publish(newTable) {
-      if (table === undefined || newTable.version >= table.version) table = newTable
-      await onNextLinkToo(async () => {
-        const link = await connected(ANSWER_WITHIN_MS)
-        await link.ask({ operation: 'publish', table: newTable }, ANSWER_WITHIN_MS)
-      })
+    all: () => links,
+    async connected(deadlineMs) {
+      if (current() === undefined) await firstOf(waiting, deadlineMs)
+      const link = current()
+      if (link === undefined) throw unreachable()
+      return link
     },
-    async drain(target, { timeoutMs }) {
-      const answers = links.map((link) => drainLink(link, target, timeoutMs))
-      const left = await Promise.all(answers)
-      const inFlight = left.reduce((sum, count) => sum + count, 0)
-      if (inFlight > 0) deps.log.warn('requests outlast the drain limit', { target, inFlight })
-    },
-    stats: async () =>
-      (await onNextLinkToo(async () => {
-        const link = await connected(ANSWER_WITHIN_MS)
-        return await link.ask({ operation: 'stats' }, ANSWER_WITHIN_MS)
-      })) as TrafficStats,
-    isConnected: () => links.some((link) => !link.isRetired()),
-    async [Symbol.asyncDispose]() {
+    async close() {
       end.abort()
       for (const link of links) link.end()
       await running
     },
   }
+}
+
+function firstOf(waiting: (() => void)[], deadlineMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, deadlineMs)
+    waiting.push(() => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
 }
 
 /** A process that ended before it answered is asked again when it is back; what is asked here may be asked twice. */
@@ -138,86 +154,4 @@ function republish(deps: Deps, link: Link, table: RouteTable): void {
   link.ask({ operation: 'publish', table }, ANSWER_WITHIN_MS).catch((error: unknown) => {
     deps.log.warn('route table not taken', { version: table.version, error: String(error) })
   })
-}
-
-/** One connection. `retired` resolves when it should not be used for more, `closed` when it is gone. */
-interface Link {
-  ask(operation: ControlOperation, timeoutMs: number): Promise<unknown>
-  isRetired(): boolean
-  retired: Promise<void>
-  closed: Promise<void>
-  end(): void
-}
-
-interface Pending {
-  resolve(result: unknown): void
-  reject(error: unknown): void
-}
-
-const LINK_LOST = new Error('The connection to the traffic process was lost')
-
-async function openLink(socketPath: string, signal: AbortSignal): Promise<Link | null> {
-  const socket = await openSocket(socketPath, signal)
-  if (socket === null) return null
-  const pending = new Map<number, Pending>()
-  const retired = Promise.withResolvers<void>()
-  const closed = Promise.withResolvers<void>()
-  let isRetired = false
-  let lastId = 0
-  const retire = () => {
-    isRetired = true
-    retired.resolve()
-  }
-  readLines(socket, (value) => {
-    const message = value as ControlResponse | ControlEvent
-    if ('event' in message) return retire()
-    const request = pending.get(message.id)
-    pending.delete(message.id)
-    if (message.ok) request?.resolve(message.result)
-    else request?.reject(new OperationError(message.code, message.message))
-  })
-  socket.on('error', () => socket.destroy())
-  socket.once('close', () => {
-    retire()
-    closed.resolve()
-    for (const request of pending.values()) request.reject(LINK_LOST)
-    pending.clear()
-  })
-  return {
-    retired: retired.promise,
-    closed: closed.promise,
-    isRetired: () => isRetired,
-    end: () => socket.destroy(),
-    ask: (operation, timeoutMs) =>
-      new Promise((resolve, reject) => {
-        if (socket.destroyed) return reject(LINK_LOST)
-        lastId += 1
-        const id = lastId
-        const timer = setTimeout(() => {
-          pending.delete(id)
-          reject(unreachable())
-        }, timeoutMs)
-        const settle = (act: (value: unknown) => void) => (value: unknown) => {
-          clearTimeout(timer)
-          act(value)
-        }
-        pending.set(id, { resolve: settle(resolve), reject: settle(reject) })
-        writeLine(socket, { id, ...operation })
-      }),
-  }
-}
-
-function openSocket(path: string, signal: AbortSignal): Promise<Socket | null> {
-  return new Promise((resolve) => {
-    const socket = connect({ path, signal })
-    socket.once('error', () => resolve(null))
-    socket.once('connect', () => resolve(socket))
-  })
-}
-
-function unreachable(): OperationError {
-  return new OperationError(
-    'traffic.unreachable',
-    'Cannot reach the traffic process: it does not answer on its socket',
-  )
 }

@@ -14,6 +14,7 @@ import { systemClock } from '../lib/clock.ts'
 import { silentLogger } from '../lib/logger.ts'
 import {
   ask,
+  HOST,
   instance,
   makeDirectory,
   pathsIn,
@@ -22,8 +23,6 @@ import {
   startTestTraffic,
 } from './_test-servers.ts'
 import { connectTraffic } from './traffic-client.ts'
-
-const HOST = 'shop.localhost'
 
 function connectTo(directory: string) {
   return connectTraffic(pathsIn(directory).controlSocketPath, {
@@ -59,9 +58,9 @@ async function startChild(directory: string, port: number, drainMs = 2000) {
 function startLoad(port: number, clients: number) {
   const agent = new Agent({ keepAlive: true, maxSockets: clients })
   const seen = new Map<string, number>()
-  let running = true
+  const stopped = new AbortController()
   const runClient = async () => {
-    while (running) {
+    while (!stopped.signal.aborted) {
       const answer = await ask(port, HOST, '/', { agent })
       assert.equal(answer.status, 200)
       seen.set(answer.body, (seen.get(answer.body) ?? 0) + 1)
@@ -77,7 +76,7 @@ function startLoad(port: number, clients: number) {
       }
     },
     async stop() {
-      running = false
+      stopped.abort()
       await all
       agent.destroy()
     },

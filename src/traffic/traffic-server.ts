@@ -142,10 +142,14 @@ function answer(
   response: ServerResponse,
 ): (() => void) | undefined {
   const problem = problemOf(request)
-  if (problem !== null) return void sendProblem(request, response, problem)
+  if (problem !== null) {
+    sendProblem(request, response, problem)
+    return undefined
+  }
   const target = findTarget(context.routes, request)
   if (target === undefined || target.kind === 'unavailable') {
-    return void sendProblem(request, response, answerWithoutApp(target))
+    sendProblem(request, response, answerWithoutApp(target))
+    return undefined
   }
   if (target.kind === 'instance') {
     const leave = context.inFlight.enter(target.instanceId)
