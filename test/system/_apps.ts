@@ -31,7 +31,7 @@ export function testApp(options: {
     'nanoscale.json': JSON.stringify({
       start: ['node', 'server.js'],
       build: ['node', 'build.js'],
-      health_path: '/health',
+      healthPath: '/health',
       ...(options.release === undefined ? {} : { release: ['node', 'release.js'] }),
     }),
     'build.js':

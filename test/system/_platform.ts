@@ -109,7 +109,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
 
   const pids = async () => {
     const facts: Record<'control' | 'traffic', { pid: number }> = JSON.parse(
-      await readFile(path.join(dataDirectory, 'run/platform.json'), 'utf8'),
+      await readFile(path.join(dataDirectory, 'platform.json'), 'utf8'),
     )
     const [spawner] = await childrenOf(launcher.pid ?? -1)
     assert.ok(spawner, 'the launcher has no child')

@@ -10,7 +10,6 @@ import { createProject, type TestProject } from './_project.ts'
 import { waitFor } from './_wait-for.ts'
 
 const STATES = [
-  'queued',
   'fetching',
   'building',
   'releasing',

@@ -2,16 +2,17 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { request as httpRequest, type RequestOptions } from 'node:http'
+import { request as httpRequest } from 'node:http'
 import path from 'node:path'
+import { text } from 'node:stream/consumers'
 
 import { chooseFreePort } from '../../lib/free-port.ts'
 import { runCommand } from '../../lib/run-command.ts'
+import { type ApiClient, createApiClient } from '../api-client.ts'
 
 export interface DemoPlatform extends AsyncDisposable {
   trafficPort: number
-  /** A request to the API over the operator's socket. */
-  api<T>(method: string, path: string, body?: unknown): Promise<T>
+  client: ApiClient
   /** A page of an app, as a browser gets it. */
   page(hostname: string): Promise<string>
 }
@@ -43,18 +44,15 @@ export async function startDemoPlatform(options: {
   }
   const output = path.join(directory, 'nanoscale.log')
   const launcher = launch(env, output)
-  const socketPath = path.join(dataDirectory, 'run/operator.sock')
+  const client = createApiClient({
+    kind: 'operator',
+    socket: path.join(dataDirectory, 'run/operator.sock'),
+    organization: null,
+  })
   const platform: DemoPlatform = {
     trafficPort,
-    async api<T>(method: string, apiPath: string, body?: unknown): Promise<T> {
-      const answer = await send({ socketPath, path: apiPath, method }, body)
-      if (answer.status >= 300) throw new Error(`${method} ${apiPath}: ${answer.text}`)
-      return JSON.parse(answer.text) as T
-    },
-    async page(hostname) {
-      const headers = { host: `${hostname}:${trafficPort}` }
-      return (await send({ host: '127.0.0.1', port: trafficPort, path: '/', headers })).text
-    },
+    client,
+    page: (hostname) => readPage(trafficPort, hostname),
     async [Symbol.asyncDispose]() {
       await runCommand(
         { argv: [process.execPath, LAUNCHER, 'stop', '--all'], cwd: directory, env },
@@ -66,7 +64,7 @@ export async function startDemoPlatform(options: {
   }
   try {
     const deadline = Date.now() + START_TIMEOUT_MS
-    while (!(await isReady(socketPath))) {
+    while (!(await isReady(client))) {
       signal.throwIfAborted()
       if (launcher.exitCode !== null || Date.now() > deadline) {
         throw new Error(`Cannot start the demo: ${await readFile(output, 'utf8')}`)
@@ -100,25 +98,27 @@ async function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
 }
 
-async function isReady(socketPath: string): Promise<boolean> {
-  const answer = await send({ socketPath, path: '/readyz' }).catch(() => null)
-  return answer?.status === 200
+async function isReady(client: ApiClient): Promise<boolean> {
+  return await client.call('readiness', {}).then(
+    () => true,
+    () => false,
+  )
 }
 
-function send(options: RequestOptions, body?: unknown): Promise<{ status: number; text: string }> {
+function readPage(port: number, hostname: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const json = body === undefined ? '' : JSON.stringify(body)
-    const request = httpRequest({ timeout: REQUEST_TIMEOUT_MS, agent: false, ...options })
-    if (json !== '') request.setHeader('content-type', 'application/json')
+    const request = httpRequest({
+      host: '127.0.0.1',
+      port,
+      headers: { host: `${hostname}:${port}` },
+      timeout: REQUEST_TIMEOUT_MS,
+      agent: false,
+    })
     request.once('timeout', () => request.destroy(new Error('No answer in time')))
     request.once('error', reject)
     request.once('response', (response) => {
-      let text = ''
-      response.setEncoding('utf8')
-      response.on('data', (chunk: string) => (text += chunk))
-      response.once('error', reject)
-      response.once('end', () => resolve({ status: response.statusCode ?? 0, text }))
+      text(response).then(resolve, reject)
     })
-    request.end(json)
+    request.end()
   })
 }

@@ -6,11 +6,10 @@ import path from 'node:path'
 import type { z } from 'zod'
 
 import type { deployment } from '../../contract/deployments.ts'
-import type { project } from '../../contract/projects.ts'
+import type { ProjectOutput } from '../session.ts'
 import { type DemoPlatform, pause, startDemoPlatform } from './demo-platform.ts'
 import { type DemoRepository, serveDemoRepositories } from './demo-repositories.ts'
 
-type Project = z.output<typeof project>
 type Deployment = z.output<typeof deployment>
 
 const EXAMPLES = path.resolve(import.meta.dirname, '../../../examples')
@@ -73,14 +72,15 @@ interface Demo {
   signal: AbortSignal
 }
 
-async function deploy(demo: Demo, name: string, repository: DemoRepository): Promise<Project> {
+async function deploy(
+  demo: Demo,
+  name: string,
+  repository: DemoRepository,
+): Promise<ProjectOutput> {
   demo.print('')
   demo.print(`nanoscale projects create ${name} --repo ${repository.url} --branch main`)
-  const created = await demo.platform.api<Project>('POST', '/api/projects', {
-    name,
-    repo_url: repository.url,
-    branch: 'main',
-    poll_interval_seconds: 5,
+  const created = await demo.platform.client.call('projects.create', {
+    body: { name, repo_url: repository.url, branch: 'main' },
   })
   demo.print(describe(await waitUntilLive(demo, created.id, null)))
   return created
@@ -95,13 +95,13 @@ async function waitUntilLive(
   const deadline = Date.now() + DEPLOYMENT_TIMEOUT_MS
   while (Date.now() < deadline) {
     signal.throwIfAborted()
-    const { items } = await platform.api<{ items: Deployment[] }>(
-      'GET',
-      `/api/projects/${projectId}/deployments`,
-    )
+    const { items } = await platform.client.call('deployments.list', {
+      params: { id: projectId },
+      query: {},
+    })
     const found = items.find(({ commit }) => sha === null || commit.sha === sha)
     if (found?.state === 'live') {
-      return await platform.api<Deployment>('GET', `/api/deployments/${found.id}`)
+      return await platform.client.call('deployments.read', { params: { id: found.id } })
     }
     if (found?.failure) throw new Error(`The deployment failed: ${found.failure.message}`)
     await pause(50)
