@@ -23,11 +23,7 @@ export interface TestApp extends Disposable {
   published: () => number
   stop: () => void
   /** As the operator over the socket, unless a token is given. */
-  request(
-    method: string,
-    path: string,
-    options?: { body?: unknown; token?: string | null; headers?: Record<string, string> },
-  ): Promise<Response>
+  request(method: string, path: string, options?: SendOptions): Promise<Response>
   tokenOf(organizationId: string): Promise<string>
 }
 
@@ -39,44 +35,14 @@ export function testApp(db: Database, overrides: Partial<HttpApp> = {}): TestApp
   const reconciled: string[] = []
   let published = 0
   const app: HttpApp = {
-    config: {
-      bind: '127.0.0.1',
-      port: 0,
-      dataDirectory: directory,
-      baseDomain: 'apps.example.com',
-      publicBaseUrl: 'https://nanoscale.example.com',
-      trafficUrl: 'http://*.apps.example.com:8080',
-      gitHosts: ['git.example.com'],
-      pollIntervalSeconds: 60,
-      runtime: 'process',
-      database: { engine: 'sqlite', path: '' },
-    },
-    db,
-    clock: systemClock,
-    newId,
+    ...standIns(db, directory),
     log: createLogger({ level: 'info', write: (line) => lines.push(line) }),
-    keyring: createKeyring([{ id: 'k1', bytes: new Uint8Array(32).fill(7) }]),
-    redactor: createRedactor(),
     deployments: {
       reconcile: (projectId) => {
         reconciled.push(projectId)
         return Promise.resolve({ kind: 'unchanged', head: 'a'.repeat(40) })
       },
       wake: () => {},
-    },
-    events: createDeploymentEvents(),
-    logPlaces: { directory: join(directory, 'logs'), rotatedDirectory: join(directory, 'rotated') },
-    instance: {
-      version: '0.0.0',
-      startedAt: '2026-01-01T00:00:00.000Z',
-      isolation: () => Promise.resolve('users'),
-      doctor: () => Promise.resolve([]),
-      keyStatus: () => Promise.resolve([]),
-      rotateKeys: async function* rotateKeys() {
-        yield await Promise.resolve({ resealed: 1, total: 1 })
-      },
-      retireKey: () => Promise.resolve(),
-      readiness: () => Promise.resolve({ database: true }),
     },
     publishRoutes: () => {
       published += 1
@@ -93,21 +59,7 @@ export function testApp(db: Database, overrides: Partial<HttpApp> = {}): TestApp
     reconciled,
     published: () => published,
     stop: () => stopping.abort(),
-    request: async (method, path, { body, token, headers } = {}) => {
-      const channel: Channel = token === undefined ? 'operator' : 'network'
-      const init = {
-        method,
-        headers: {
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-          ...(typeof token === 'string' ? { authorization: `Bearer ${token}` } : {}),
-          ...headers,
-        },
-        ...(body === undefined
-          ? {}
-          : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
-      }
-      return await api.request(path, init, { channel })
-    },
+    request: (method, path, options = {}) => send(api, method, path, options),
     tokenOf: async (organizationId) => {
       const options = { organizationId, name: 'test', expiresInDays: null }
       return (await createApiToken({ db, clock: systemClock, newId }, options)).token
@@ -117,6 +69,68 @@ export function testApp(db: Database, overrides: Partial<HttpApp> = {}): TestApp
       rmSync(directory, { recursive: true, force: true })
     },
   }
+}
+
+function standIns(db: Database, directory: string) {
+  return {
+    config: {
+      bind: '127.0.0.1',
+      port: 0,
+      dataDirectory: directory,
+      baseDomain: 'apps.example.com',
+      publicBaseUrl: 'https://nanoscale.example.com',
+      trafficUrl: 'http://*.apps.example.com:8080',
+      gitHosts: ['git.example.com'],
+      pollIntervalSeconds: 60,
+      runtime: 'process',
+      database: { engine: 'sqlite', path: '' },
+    },
+    db,
+    clock: systemClock,
+    newId,
+    keyring: createKeyring([{ id: 'k1', bytes: new Uint8Array(32).fill(7) }]),
+    redactor: createRedactor(),
+    events: createDeploymentEvents(),
+    logPlaces: { directory: join(directory, 'logs'), rotatedDirectory: join(directory, 'rotated') },
+    instance: {
+      version: '0.0.0',
+      startedAt: '2026-01-01T00:00:00.000Z',
+      isolation: () => Promise.resolve('users'),
+      doctor: () => Promise.resolve([]),
+      keyStatus: () => Promise.resolve([]),
+      rotateKeys: async function* rotateKeys() {
+        yield await Promise.resolve({ resealed: 1, total: 1 })
+      },
+      retireKey: () => Promise.resolve(),
+      readiness: () => Promise.resolve({ database: true }),
+    },
+  } satisfies Partial<HttpApp>
+}
+
+interface SendOptions {
+  body?: unknown
+  token?: string | null
+  headers?: Record<string, string>
+}
+
+async function send(
+  api: Api,
+  method: string,
+  path: string,
+  { body, token, headers }: SendOptions,
+): Promise<Response> {
+  const channel: Channel = token === undefined ? 'operator' : 'network'
+  const text = typeof body === 'string' ? body : JSON.stringify(body)
+  const init = {
+    method,
+    headers: {
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(typeof token === 'string' ? { authorization: `Bearer ${token}` } : {}),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body: text }),
+  }
+  return await api.request(path, init, { channel })
 }
 
 /** A second organization, to look at things of the first from. */

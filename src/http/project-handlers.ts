@@ -139,22 +139,13 @@ async function lookAtBranch(app: HttpApp, projectId: string, signal: AbortSignal
 }
 
 function viewOutcome(outcome: ReconcileOutcome) {
-  switch (outcome.kind) {
-    case 'decided':
-      return {
-        outcome: outcome.decision,
-        reason: outcome.reason,
-        head: outcome.head,
-        deployment_id: outcome.deploymentId,
-      }
-    case 'unchanged':
-    case 'awaiting_second_reading':
-      return { outcome: outcome.kind, reason: null, head: outcome.head, deployment_id: null }
-    case 'source_error':
-      return { outcome: outcome.kind, reason: outcome.message, head: null, deployment_id: null }
-    default:
-      return { outcome: outcome.kind, reason: null, head: null, deployment_id: null }
+  if (outcome.kind === 'decided') {
+    const { decision, reason, head, deploymentId } = outcome
+    return { outcome: decision, reason, head, deployment_id: deploymentId }
   }
+  const reason = outcome.kind === 'source_error' ? outcome.message : null
+  const head = 'head' in outcome ? outcome.head : null
+  return { outcome: outcome.kind, reason, head, deployment_id: null }
 }
 
 async function view(app: HttpApp, project: Project): Promise<ProjectView> {
