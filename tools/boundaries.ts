@@ -74,7 +74,17 @@ const ROOMS: Readonly<Record<string, Wall>> = {
   },
   cli: { rooms: ['lib', 'contract'], why: 'it is a client of the API' },
   'cli/offline': {
-    rooms: ['lib', 'contract', 'cli', 'config', 'database', 'secrets', 'identity', 'spawner'],
+    rooms: [
+      'lib',
+      'contract',
+      'cli',
+      'config',
+      'database',
+      'secrets',
+      'identity',
+      'spawner',
+      'doctor',
+    ],
     why: 'it works while no server runs, and not through its rooms',
   },
   'cli/demo': { rooms: ['lib', 'contract', 'cli'], why: 'it is a client that also has a Git host' },

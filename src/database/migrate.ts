@@ -18,6 +18,14 @@ export async function migrateDown(db: Database): Promise<string[]> {
   return namesOf(await migratorOf(db).migrateDown())
 }
 
+/** Names of the migrations that this database has not seen. Reads only. */
+export async function migrationsPending(db: Database): Promise<string[]> {
+  const migrations = await migratorOf(db).getMigrations()
+  return migrations
+    .filter((migration) => migration.executedAt === undefined)
+    .map((migration) => migration.name)
+}
+
 function migratorOf(db: Database): Migrator {
   return new Migrator({ db, provider: { getMigrations: () => Promise.resolve(MIGRATIONS) } })
 }

@@ -93,6 +93,6 @@ describe('openKeyring()', () => {
     const keyring = await openKeyring({ ...fresh(), encryptionKeys }, { createMissing: true })
     assert.equal(keyring.source, 'environment')
     assert.deepEqual(keyring.keyIds, ['prod'])
-    assert.throws(() => keyring.addKey([]), { code: 'keyring.fixed' })
+    assert.throws(() => keyring.addKey([]), { code: 'keyring.not_changeable' })
   })
 })

@@ -9,7 +9,7 @@ export interface InstanceKeyring extends Keyring {
   /** `environment`: its keys change only with NANOSCALE_ENCRYPTION_KEYS and a restart. */
   readonly source: 'environment' | 'file'
   readonly keys: readonly EncryptionKey[]
-  /** Puts a new key first, on disk before it seals anything, and returns its id. Throws `keyring.fixed` without a file. */
+  /** Puts a new key first, on disk before it seals anything, and returns its id. Throws `keyring.not_changeable` without a file. */
   addKey(taken: readonly string[]): Promise<string>
   /** Forgets a key; without a file only until the next start. */
   removeKey(id: string): Promise<void>
@@ -50,7 +50,7 @@ function fixedKeyring(ring: ChangeableKeyring): InstanceKeyring {
   return instanceKeyring(ring, 'environment', {
     addKey: () => {
       throw new OperationError(
-        'keyring.fixed',
+        'keyring.not_changeable',
         'Cannot add a key: the keys come from NANOSCALE_ENCRYPTION_KEYS. Put a new one first there ' +
           '(k2:…,k1:…), restart, and rotate again',
       )

@@ -5,8 +5,8 @@ import { keyStatus } from './key-status.ts'
 import type { InstanceKeyring } from './open-keyring.ts'
 
 /**
- * Takes a key that seals nothing any more out of use, and out of the key file. Throws `keyring.key_unknown` and
- * `keyring.key_in_use`. Backups from before the rotation still need it.
+ * Takes a key that seals nothing any more out of use, and out of the key file. Throws `keyring.not_found` and
+ * `keyring.in_use`. Backups from before the rotation still need it.
  */
 export async function retireKey(
   deps: { db: Database; clock: Clock; keyring: InstanceKeyring },
@@ -14,20 +14,17 @@ export async function retireKey(
 ): Promise<void> {
   const key = (await keyStatus(deps)).keys.find((candidate) => candidate.id === id)
   if (key === undefined) {
-    throw new OperationError(
-      'keyring.key_unknown',
-      `Cannot retire key "${id}": there is no such key`,
-    )
+    throw new OperationError('keyring.not_found', `Cannot retire key "${id}": there is no such key`)
   }
   if (key.current) {
     throw new OperationError(
-      'keyring.key_in_use',
+      'keyring.in_use',
       `Cannot retire key "${id}": it is the one that seals. Run: nanoscale keys rotate`,
     )
   }
   if (key.sealedValues > 0) {
     throw new OperationError(
-      'keyring.key_in_use',
+      'keyring.in_use',
       `Cannot retire key "${id}": ${key.sealedValues} stored secrets are sealed with it. Run: nanoscale keys rotate`,
     )
   }

@@ -123,7 +123,7 @@ describeOnBothEngines('rotateKeys()', (open) => {
     await verifyCanaries({ clock }, db, keyring)
     assert.deepEqual(keyring.keyIds, ['k2', 'k1'])
     assert.equal((await readVariables(db, keyring)).length, 400)
-    await assert.rejects(retireKey({ db, clock, keyring }, 'k1'), { code: 'keyring.key_in_use' })
+    await assert.rejects(retireKey({ db, clock, keyring }, 'k1'), { code: 'keyring.in_use' })
     const result = await rotateKeys({ db, clock, keyring })
     assert.equal(result.keyId, 'k2')
     assert.equal(result.total, 201)
@@ -142,9 +142,9 @@ describeOnBothEngines('rotateKeys()', (open) => {
       .where('name', '=', 'V7')
       .execute()
     const first = rotateKeys({ db, clock, keyring })
-    await assert.rejects(rotateKeys({ db, clock, keyring }), { code: 'keyring.rotating' })
+    await assert.rejects(rotateKeys({ db, clock, keyring }), { code: 'keyring.busy' })
     await assert.rejects(first, {
-      code: 'keyring.rotation_incomplete',
+      code: 'keyring.not_all_resealed',
       message: /1 are still sealed .* No key opens environment_variables\.value_sealed of row/,
     })
     const { keys } = await keyStatus({ db, keyring })
@@ -159,13 +159,13 @@ describeOnBothEngines('retireKey()', (open) => {
     await using instance = await openInstance(db)
     const { keyring } = instance
     await addSealedValues(db, keyring, 3)
-    await assert.rejects(retireKey({ db, clock, keyring }, 'k1'), { code: 'keyring.key_in_use' })
+    await assert.rejects(retireKey({ db, clock, keyring }, 'k1'), { code: 'keyring.in_use' })
     await keyring.addKey([])
     await assert.rejects(retireKey({ db, clock, keyring }, 'k1'), {
-      code: 'keyring.key_in_use',
+      code: 'keyring.in_use',
       message: /4 stored secrets are sealed with it/,
     })
-    await assert.rejects(retireKey({ db, clock, keyring }, 'k7'), { code: 'keyring.key_unknown' })
+    await assert.rejects(retireKey({ db, clock, keyring }, 'k7'), { code: 'keyring.not_found' })
     assert.deepEqual(keyring.keyIds, ['k2', 'k1'])
   })
 })

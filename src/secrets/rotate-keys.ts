@@ -36,8 +36,8 @@ const rotating = new WeakSet<InstanceKeyring>()
 
 /**
  * Seals every stored secret again with the first key. With a key file that key is a new one, unless an earlier rotation
- * did not come to its end: then that one is continued. Goes on beside readers and writers. Throws `keyring.rotating`,
- * `keyring.rotation_incomplete` (a value that no key opens), and `keyring.fixed` when the keys come from the
+ * did not come to its end: then that one is continued. Goes on beside readers and writers. Throws `keyring.busy`,
+ * `keyring.not_all_resealed` (a value that no key opens), and `keyring.not_changeable` when the keys come from the
  * environment and the first one has sealed everything already.
  */
 export async function rotateKeys(
@@ -45,44 +45,54 @@ export async function rotateKeys(
   onProgress: (progress: RotationProgress) => void = () => {},
   signal?: AbortSignal,
 ): Promise<RotationProgress> {
+  let last: RotationProgress = { keyId: deps.keyring.currentKeyId, resealed: 0, total: 0 }
+  for await (const progress of rotateInBatches(deps, signal)) {
+    last = progress
+    onProgress(progress)
+  }
+  return last
+}
+
+/** The same, batch by batch: who stops asking stops the rotation, and the next one continues it. */
+export async function* rotateInBatches(
+  deps: RotationDeps,
+  signal?: AbortSignal,
+): AsyncGenerator<RotationProgress, void> {
   if (rotating.has(deps.keyring)) {
-    throw new OperationError('keyring.rotating', 'Cannot rotate the keys: a rotation is running')
+    throw new OperationError('keyring.busy', 'Cannot rotate the keys: a rotation is running')
   }
   rotating.add(deps.keyring)
   try {
-    return await rotate(deps, onProgress, signal)
+    yield* rotate(deps, signal)
   } finally {
     rotating.delete(deps.keyring)
   }
 }
 
-async function rotate(
+async function* rotate(
   deps: RotationDeps,
-  onProgress: (progress: RotationProgress) => void,
   signal: AbortSignal | undefined,
-): Promise<RotationProgress> {
+): AsyncGenerator<RotationProgress, void> {
   if ((await countToReseal(deps)) === 0) await putNewKeyFirst(deps)
-  const progress = {
-    keyId: deps.keyring.currentKeyId,
-    resealed: 0,
-    total: await countToReseal(deps),
-  }
-  onProgress({ ...progress })
+  const keyId = deps.keyring.currentKeyId
+  const total = await countToReseal(deps)
+  let resealed = 0
+  yield { keyId, resealed, total }
   let unreadable: string[] = []
   for (let pass = 0; pass < PASSES && (await countToReseal(deps)) > unreadable.length; pass += 1) {
     unreadable = []
     for (const column of SEALED_COLUMNS) {
-      await resealColumn(deps, column, signal, (outcome) => {
-        progress.resealed += outcome.resealed
+      for await (const outcome of resealColumn(deps, column, signal)) {
+        resealed += outcome.resealed
         unreadable.push(...outcome.unreadable)
-        onProgress({ ...progress })
-      })
+        yield { keyId, resealed, total }
+      }
     }
   }
   const left = await countToReseal(deps)
-  if (left === 0) return progress
+  if (left === 0) return
   throw new OperationError(
-    'keyring.rotation_incomplete',
+    'keyring.not_all_resealed',
     `Cannot rotate all secrets: ${left} are still sealed with another key. ` +
       (unreadable.length > 0
         ? `No key opens ${unreadable.slice(0, 5).join(', ')}`
@@ -102,12 +112,11 @@ interface BatchOutcome {
   unreadable: string[]
 }
 
-async function resealColumn(
+async function* resealColumn(
   deps: RotationDeps,
   column: SealedColumn,
   signal: AbortSignal | undefined,
-  onBatch: (outcome: BatchOutcome) => void,
-): Promise<void> {
+): AsyncGenerator<BatchOutcome, void> {
   const { db, keyring } = deps
   let afterId = ''
   for (;;) {
@@ -123,7 +132,7 @@ async function resealColumn(
     await inTransaction(db, async (tx) => {
       for (const { row, sealed } of changed) await replaceSealed(tx, column, row, sealed)
     })
-    onBatch({ resealed: changed.length, unreadable })
+    yield { resealed: changed.length, unreadable }
   }
 }
 
