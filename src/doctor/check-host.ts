@@ -1,9 +1,10 @@
-import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 import type { Clock } from '../lib/clock.ts'
+import { isOperationError } from '../lib/errors.ts'
+import { runCommand } from '../lib/run-command.ts'
 import { failed, ok, warning, type Finding } from './finding.ts'
 
 const GIB = 2 ** 30
@@ -80,11 +81,14 @@ export function nearestExisting(path: string): string {
 }
 
 /** What keeps apps and builds of different projects apart, seen from this process. */
-export function checkIsolation(options: { uid: number; allowUnisolated: boolean }): Finding {
+export async function checkIsolation(options: {
+  uid: number
+  allowUnisolated: boolean
+}): Promise<Finding> {
   if (options.uid === 0) {
     return ok('isolation', 'Each project and each build runs as a user of its own')
   }
-  const namespaces = mayMakeNamespaces()
+  const namespaces = await mayMakeNamespaces()
   const state = namespaces
     ? 'Not started as root: apps and builds run as the same user as NanoScale (user namespaces would be allowed)'
     : 'Not started as root: apps and builds run as the same user as NanoScale, and can read its keys'
@@ -93,7 +97,14 @@ export function checkIsolation(options: { uid: number; allowUnisolated: boolean 
     : warning('isolation', state, 'Deploy only what you trust, or start NanoScale as root')
 }
 
-function mayMakeNamespaces(): boolean {
-  const probe = spawnSync('unshare', ['--user', '--map-root-user', 'true'], { timeout: 5000 })
-  return probe.status === 0
+async function mayMakeNamespaces(): Promise<boolean> {
+  const env = { PATH: '/usr/bin:/bin' }
+  try {
+    const argv = ['unshare', '--user', '--map-root-user', 'true'] as const
+    return (await runCommand({ argv: [...argv], env }, { timeoutMs: 5000 })).exitCode === 0
+  } catch (error) {
+    // Not installed, or it hangs: the answer is no.
+    if (isOperationError(error)) return false
+    throw error
+  }
 }

@@ -52,7 +52,7 @@ export async function examine(deps: ExaminationDeps, signal?: AbortSignal): Prom
     }),
     await checkDataDirectory(config.dataDirectory, process.getuid?.() ?? -1),
     await checkDisk(config.dataDirectory),
-    checkIsolation({ uid: deps.startedAsUid, allowUnisolated: config.allowUnisolated }),
+    await checkIsolation({ uid: deps.startedAsUid, allowUnisolated: config.allowUnisolated }),
     await checkGit(deps.path, signal),
     ...(deps.databaseProblem === undefined ? [] : [deps.databaseProblem]),
     ...(db === null ? [] : await checkDatabase(db, config.database.engine)),

@@ -1,1 +1,1 @@
-export { REDACTED, Secret } from '../lib/secret.ts'
+export { Secret } from '../lib/secret.ts'
