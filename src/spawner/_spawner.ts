@@ -7,7 +7,7 @@ import { systemClock } from '../lib/clock.ts'
 import { createLocalSpawner } from './local-spawner.ts'
 import type { LocalSpawner } from './local-spawner.ts'
 import { processesOfUid } from './process-table.ts'
-import type { Account, BuildAccount, Limits, ProcessRef } from './spawner.ts'
+import type { Account, BuildAccount, Limits, ProcessRef, ProjectAccount } from './spawner.ts'
 
 export const isRoot = process.getuid?.() === 0
 export const skipUnlessRoot = isRoot
@@ -19,12 +19,21 @@ export const PLATFORM_USER = { uid: 199_990, gid: 199_990 }
 
 export const LIMITS: Limits = { maxProcesses: 64, maxOpenFiles: 256 }
 
-/** Slots at the far end of the pool, so that a test never ends what a running platform builds. */
-export const BUILD_A: BuildAccount = { kind: 'build', slot: 9990 }
-export const BUILD_B: BuildAccount = { kind: 'build', slot: 9991 }
-export const BUILD_C: BuildAccount = { kind: 'build', slot: 9992 }
-export const PROJECT_A = { kind: 'project', slot: 79_990 } as const
-export const PROJECT_B = { kind: 'project', slot: 79_991 } as const
+/**
+ * Accounts of one test file: files run at the same time, and ending an account ends what others run under it. Slots
+ * lie at the far end of the pool, so that a test never ends what a running platform builds.
+ */
+export function testAccounts(file: number) {
+  const build = (n: number): BuildAccount => ({ kind: 'build', slot: 9900 + 10 * file + n })
+  const project = (n: number): ProjectAccount => ({ kind: 'project', slot: 79_900 + 10 * file + n })
+  return {
+    BUILD_A: build(0),
+    BUILD_B: build(1),
+    BUILD_C: build(2),
+    PROJECT_A: project(0),
+    PROJECT_B: project(1),
+  }
+}
 
 export interface TestSpawner extends AsyncDisposable {
   spawner: LocalSpawner

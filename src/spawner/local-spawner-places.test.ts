@@ -4,17 +4,12 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 
 import { isOperationError } from '../lib/errors.ts'
-import {
-  BUILD_A,
-  BUILD_B,
-  LIMITS,
-  PLATFORM_USER,
-  PROJECT_A,
-  openTestSpawner,
-  skipUnlessRoot,
-} from './_spawner.ts'
+import { LIMITS, PLATFORM_USER, openTestSpawner, skipUnlessRoot, testAccounts } from './_spawner.ts'
 import type { TestSpawner } from './_spawner.ts'
 import { isolatedUidOf } from './accounts.ts'
+import type { Account } from './spawner.ts'
+
+const { BUILD_A, BUILD_B, PROJECT_A } = testAccounts(1)
 
 describe('createLocalSpawner().makeDirectory()', skipUnlessRoot, () => {
   it('makes directories of their accounts alone, as often as it is asked', async () => {
@@ -23,7 +18,10 @@ describe('createLocalSpawner().makeDirectory()', skipUnlessRoot, () => {
     const path = await test.spawner.makeDirectory(place, BUILD_A)
     assert.equal(await test.spawner.makeDirectory(place, BUILD_A), path)
     const facts = await stat(path)
-    assert.deepEqual([facts.uid, facts.gid, facts.mode & 0o7777], [209_990, 209_990, 0o700])
+    assert.deepEqual(
+      [facts.uid, facts.gid, facts.mode & 0o7777],
+      [isolatedUidOf(BUILD_A), isolatedUidOf(BUILD_A), 0o700],
+    )
     await assert.rejects(test.spawner.makeDirectory(place, BUILD_B), (error) =>
       isOperationError(error, 'spawner.place_taken'),
     )
@@ -122,7 +120,7 @@ describe('createLocalSpawner().sealRelease()', skipUnlessRoot, () => {
       [facts.uid, facts.gid, facts.mode & 0o7777],
       [0, isolatedUidOf(PROJECT_A), 0o550],
     )
-    const read = async (account: typeof PROJECT_A | typeof BUILD_A) =>
+    const read = async (account: Account) =>
       test.logOf(
         await exitedRef(
           test,
@@ -202,11 +200,7 @@ describe('createLocalSpawner().sealRelease()', skipUnlessRoot, () => {
   })
 })
 
-async function exitedRef(
-  test: TestSpawner,
-  account: typeof PROJECT_A | typeof BUILD_A,
-  script: string,
-) {
+async function exitedRef(test: TestSpawner, account: Account, script: string) {
   const ref = await test.start(account, script)
   await test.spawner.exited(ref)
   return ref

@@ -6,19 +6,18 @@ import { describe, it } from 'node:test'
 import { isOperationError } from '../lib/errors.ts'
 import { isSameProcessAlive } from '../lib/process-identity.ts'
 import {
-  BUILD_A,
-  BUILD_B,
-  BUILD_C,
   LIMITS,
   PLATFORM_USER,
-  PROJECT_A,
   countProcesses,
   openTestSpawner,
   skipUnlessRoot,
+  testAccounts,
   until,
 } from './_spawner.ts'
 import { isolatedUidOf } from './accounts.ts'
 import type { RunSpec } from './spawner.ts'
+
+const { BUILD_A, BUILD_B, BUILD_C, PROJECT_A } = testAccounts(0)
 
 const ENVIRONMENT = { PATH: '/usr/bin:/bin' }
 
@@ -48,10 +47,11 @@ describe('createLocalSpawner().start()', skipUnlessRoot, () => {
       'id -u; id -g; id -G; grep -E "CapEff|NoNewPrivs" /proc/self/status; ulimit -n',
     )
     assert.deepEqual(await test.spawner.exited(ref), { exitCode: 0, exitSignal: null })
+    const uid = String(isolatedUidOf(BUILD_A))
     assert.deepEqual((await test.logOf(ref)).split(/\s+/), [
-      '209990',
-      '209990',
-      '209990',
+      uid,
+      uid,
+      uid,
       'CapEff:',
       '0000000000000000',
       'NoNewPrivs:',
@@ -203,7 +203,7 @@ describe('createLocalSpawner().stop()', skipUnlessRoot, () => {
 
   it('D-05 ends a fork bomb of an app, and no other unit of the project', async () => {
     await using test = await openTestSpawner()
-    const other = await test.start(PROJECT_A, 'sleep 60')
+    const other = await test.start(PROJECT_A, 'exec sleep 60')
     const bomb = await test.start(PROJECT_A, FORK_BOMB)
     await until(
       () => countProcesses(isolatedUidOf(PROJECT_A)) > LIMITS.maxProcesses / 2,

@@ -1,5 +1,4 @@
-import { readdirSync } from 'node:fs'
-
+import { listPids } from '../lib/pids.ts'
 import {
   bootId,
   hasEnded,
@@ -12,13 +11,6 @@ import { currentUid, isAccountUid } from './accounts.ts'
 
 /** Passes of stopping before killing; each pass leaves only what was forked by a process not yet stopped. */
 const STOP_PASSES = 50
-
-/** Every pid that the kernel lists now, ascending. */
-function listPids(): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^[0-9]+$/.test(name))
-    .map(Number)
-}
 
 /** The real uid of a process, or null when it is gone. The owner of `/proc/<pid>` would be root for undumpable ones. */
 export function uidOfProcess(pid: number): number | null {

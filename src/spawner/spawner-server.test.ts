@@ -8,19 +8,20 @@ import { systemClock } from '../lib/clock.ts'
 import { isOperationError } from '../lib/errors.ts'
 import { silentLogger } from '../lib/logger.ts'
 import {
-  BUILD_A,
   LIMITS,
   PLATFORM_USER,
-  PROJECT_A,
   isRoot,
   openTestSpawner,
   skipUnlessRoot,
+  testAccounts,
 } from './_spawner.ts'
 import type { TestSpawner } from './_spawner.ts'
 import { createLocalSpawner } from './local-spawner.ts'
 import type { LocalSpawner } from './local-spawner.ts'
 import { connectSpawner } from './spawner-client.ts'
 import { startSpawnerServer } from './spawner-server.ts'
+
+const { BUILD_A, PROJECT_A } = testAccounts(2)
 
 function serve(test: TestSpawner, spawner: LocalSpawner = test.spawner) {
   return startSpawnerServer({

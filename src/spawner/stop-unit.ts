@@ -1,6 +1,6 @@
 import type { Clock } from '../lib/clock.ts'
 import { OperationError } from '../lib/errors.ts'
-import { isSameProcessAlive } from '../lib/process-identity.ts'
+import { isSameProcessAlive, readProcessStat } from '../lib/process-identity.ts'
 import { killUnit, mayBeSignalled, membersOfUnit, signal } from './process-table.ts'
 import type { ProcessRef } from './spawner.ts'
 
@@ -48,7 +48,8 @@ export async function endUnit(
 }
 
 function askToEnd(ref: ProcessRef): void {
-  if (isSameProcessAlive(ref) && mayBeSignalled(ref.pid)) {
+  const leads = readProcessStat(ref.pid)?.sessionId === ref.pid
+  if (leads && isSameProcessAlive(ref) && mayBeSignalled(ref.pid)) {
     signal(-ref.pid, 'SIGTERM')
     return
   }
