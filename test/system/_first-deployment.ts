@@ -22,7 +22,7 @@ export async function firstDeploymentStory(platform: Platform, host: GitHost): P
 
 async function createAndServe(platform: Platform, host: GitHost) {
   const repository = await host.createRepository('shop', testApp({ version: 'one' }))
-  const created = await platform.cli<{ id: string }>(
+  const created = await platform.cli<{ project_id: string; state: string }>(
     'projects',
     'create',
     'shop',
@@ -31,10 +31,10 @@ async function createAndServe(platform: Platform, host: GitHost) {
     '--branch',
     'main',
   )
-  assert.equal(typeof created.id, 'string', JSON.stringify(created))
+  assert.equal(created.state, 'live', JSON.stringify(created))
   const facts = await platform.api<{ id: string; name: string; url: string }>(
     'GET',
-    `/api/projects/${created.id}`,
+    `/api/projects/${created.project_id}`,
   )
   const project = projectHandle(platform, facts, repository)
   const first = await project.waitForLive(await repository.head())

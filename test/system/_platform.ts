@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
-import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import path from 'node:path'
 
+import { FAULT_POINT_FILE } from '../../src/lib/fault-point.ts'
 import { type Answer, sendRequest } from './_http.ts'
 import { childrenOf, currentTicks, listPlatformProcesses, type ProcessFacts } from './_processes.ts'
 import { waitFor } from './_wait-for.ts'
@@ -43,6 +44,8 @@ export interface Platform extends AsyncDisposable {
   pids(): Promise<Record<Kind, number>>
   /** SIGKILL, and resolves when another process does its work. */
   kill(kind: Kind): Promise<void>
+  /** The control plane dies when the next deployment enters this state, once. */
+  armFault(state: string): Promise<void>
   /** Ends the control plane in order, as an upgrade does, and resolves when the next one is ready. */
   restartControl(): Promise<void>
   /** Ends `start` as SIGTERM does, and starts it again from `program`. */
@@ -148,6 +151,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       process.kill(before, 'SIGKILL')
       await replaced(kind, before)
     },
+    armFault: (state) => writeFile(path.join(dataDirectory, 'run', FAULT_POINT_FILE), state),
     async restartControl() {
       const before = (await pids()).control
       process.kill(before, 'SIGTERM')

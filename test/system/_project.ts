@@ -117,7 +117,13 @@ export function projectHandle(
       return answer.text
     },
     async reconcile() {
-      await platform.api('POST', `/api/projects/${id}/reconcile`)
+      await waitFor('the turn to look at the branch', 20_000, async () => {
+        const found = await platform.api<{ outcome: string }>(
+          'POST',
+          `/api/projects/${id}/reconcile`,
+        )
+        return found.outcome !== 'busy'
+      })
     },
     async waitForLive(sha, timeoutMs = 30_000) {
       return await find(sha, timeoutMs, ({ state, failure }) => {
