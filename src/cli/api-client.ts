@@ -79,6 +79,8 @@ async function send(
         : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
     },
     timeout,
+    // A kept connection may have been closed by a server that restarted meanwhile.
+    agent: false,
   }
   const answered = Promise.withResolvers<IncomingMessage>()
   const request =

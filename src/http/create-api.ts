@@ -9,7 +9,7 @@ import { ROUTES, type RouteId } from '../contract/routes.ts'
 import { authenticate } from '../identity/authenticate.ts'
 import type { Principal } from '../identity/principal.ts'
 import { messageOf, OperationError } from '../lib/errors.ts'
-import { answerOf, detailsOf } from './errors.ts'
+import { answerOf, detailsOf, type ErrorAnswer } from './errors.ts'
 import { streamResponse } from './event-stream.ts'
 import type { EventAnswer, Handlers, RequestFacts } from './handler.ts'
 import type { HttpApp } from './http-app.ts'
@@ -91,7 +91,9 @@ function addRoute(deps: ApiDeps, api: Api, id: RouteId, handler: AnyHandler): vo
       body: route.body === undefined ? undefined : request.valid('json'),
     }
     const facts = factsOf(deps, route, c)
-    return respond(route, await withinDeadline(handler(input, facts), facts.signal), facts)
+    const answer = await withinDeadline(handler(input, facts), facts.signal)
+    const tellFailure = (error: unknown) => answerAndLog(deps, error, c.get('requestId')).body
+    return respond(route, answer, { ...facts, tellFailure })
   }) as never)
 }
 
@@ -147,7 +149,11 @@ async function withinDeadline<Value>(work: Promise<Value>, signal: AbortSignal):
   }
 }
 
-function respond(route: RouteDefinition, answer: unknown, facts: RequestFacts): Response {
+interface Respondent extends RequestFacts {
+  tellFailure: (error: unknown) => { error: string }
+}
+
+function respond(route: RouteDefinition, answer: unknown, facts: Respondent): Response {
   if (answer instanceof Response) return answer
   const { status } = route
   switch (route.response) {
@@ -161,6 +167,7 @@ function respond(route: RouteDefinition, answer: unknown, facts: RequestFacts): 
       return streamResponse((answer as EventAnswer).events, {
         signal: facts.signal,
         format: facts.prefersText ? 'text' : 'events',
+        tellFailure: facts.tellFailure,
       })
     default:
       return Response.json(answer, { status })
@@ -190,13 +197,17 @@ function accessLog(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
 }
 
 function failure(deps: ApiDeps, error: unknown, c: Context<ApiEnv>): Response {
-  const requestId = c.get('requestId')
+  const answer = answerAndLog(deps, error, c.get('requestId'))
+  return c.json(answer.body, answer.status)
+}
+
+function answerAndLog(deps: ApiDeps, error: unknown, requestId: string): ErrorAnswer {
   const answer = answerOf(error, requestId)
   if (answer.unexpected) {
     const stack = error instanceof Error ? error.stack : undefined
     deps.log.error('A request failed', { requestId, reason: messageOf(error), stack })
   }
-  return c.json(answer.body, answer.status)
+  return answer
 }
 
 function openApiOf(id: RouteId, route: RouteDefinition): RouteConfig {

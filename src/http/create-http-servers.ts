@@ -93,8 +93,13 @@ async function removeStaleSocket(path: string): Promise<void> {
 async function close(server: Server): Promise<void> {
   const closed = Promise.withResolvers<void>()
   server.close(() => closed.resolve())
-  server.closeIdleConnections()
+  // A connection whose stream ends now would be kept for a next request that we do not take.
+  const sweep = setInterval(() => server.closeIdleConnections(), 50)
   const timer = setTimeout(() => server.closeAllConnections(), DRAIN_MS)
-  await closed.promise
-  clearTimeout(timer)
+  try {
+    await closed.promise
+  } finally {
+    clearInterval(sweep)
+    clearTimeout(timer)
+  }
 }

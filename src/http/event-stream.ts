@@ -7,6 +7,8 @@ const RETRY_MS = 2000
 interface StreamOptions {
   signal: AbortSignal
   format: 'events' | 'text'
+  /** What to tell the client of a failure: its status is sent already. */
+  tellFailure: (error: unknown) => { error: string }
 }
 
 /**
@@ -38,7 +40,7 @@ export function streamResponse(
 
 async function* chunks(
   events: AsyncIterable<StreamEvent>,
-  { signal, format }: StreamOptions,
+  { signal, format, tellFailure }: StreamOptions,
   encode: (event: StreamEvent) => string,
 ): AsyncGenerator<string> {
   if (format === 'events') yield `retry: ${RETRY_MS}\n\n`
@@ -56,6 +58,10 @@ async function* chunks(
       pending = iterator.next()
       if (text !== '') yield text
     }
+  } catch (error) {
+    if (signal.aborted) return
+    const data = tellFailure(error)
+    yield encode({ event: 'error', data, text: `${data.error}\n` })
   } finally {
     // Not awaited: a generator that waits ends by the signal, and this answer must not wait for it.
     iterator.return?.().catch(() => {})

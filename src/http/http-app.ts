@@ -24,6 +24,11 @@ export interface Finding {
   fix: string | null
 }
 
+export interface RotationProgress {
+  resealed: number
+  total: number | null
+}
+
 export interface KeyFacts {
   id: string
   current: boolean
@@ -39,8 +44,8 @@ export interface InstanceOperations {
   isolation(): Promise<Isolation>
   doctor(signal: AbortSignal): Promise<Finding[]>
   keyStatus(): Promise<KeyFacts[]>
-  /** Seals everything again with the current key, telling how far it is. */
-  rotateKeys(signal: AbortSignal): AsyncIterable<{ resealed: number; total: number | null }>
+  /** Seals everything again with a new key, telling how far it is. Goes on when the client is gone. */
+  rotateKeys(onProgress: (progress: RotationProgress) => void): Promise<void>
   retireKey(id: string): Promise<void>
   /** True for each part that works: `database`, `traffic`, `worker`. */
   readiness(signal: AbortSignal): Promise<Readonly<Record<string, boolean>>>
@@ -70,7 +75,7 @@ export interface HttpApp {
   keyring: Pick<Keyring, 'seal' | 'open'>
   redactor: Pick<Redactor, 'redact'>
   deployments: DeploymentCommands
-  events: Pick<DeploymentEvents, 'onLog' | 'onChange'>
+  events: DeploymentEvents
   logPlaces: InstanceLogPlaces
   instance: InstanceOperations
   /** Derives the routes again and gives them to the traffic process. */

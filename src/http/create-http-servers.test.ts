@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict'
+import { mkdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { it } from 'node:test'
+
+import { describeOnBothEngines } from '../../test/_databases.ts'
+import { createApiClient } from '../cli/api-client.ts'
+import { CliError } from '../cli/cli-error.ts'
+import { inTransaction } from '../database/in-transaction.ts'
+import { requestDeployment } from '../deployments/request-deployment.ts'
+import { toIsoTime } from '../lib/clock.ts'
+import { REPO, testApp, type TestApp } from './_test-app.ts'
+import { createHttpServers } from './create-http-servers.ts'
+
+async function serve(test: TestApp) {
+  await mkdir(join(test.app.config.dataDirectory, 'run'), { recursive: true })
+  return await createHttpServers(test.app)
+}
+
+async function startDeployment(test: TestApp, projectId: string): Promise<string> {
+  const commit = { sha: 'a'.repeat(40), message: 'First', author: null, committedAt: null }
+  const request = { projectId, cause: 'first' as const, commit }
+  const { deploymentId } = await inTransaction(test.app.db, (tx) =>
+    requestDeployment(test.app, tx, request),
+  )
+  return deploymentId
+}
+
+async function log(test: TestApp, deploymentId: string, sequence: number, text: string) {
+  const row = { sequence, stream: 'output' as const, text, logged_at: toIsoTime(Date.now()) }
+  await test.app.db
+    .insertInto('deployment_logs')
+    .values({ ...row, deployment_id: deploymentId, organization_id: 'org-default' })
+    .execute()
+  return row
+}
+
+describeOnBothEngines('createHttpServers()', (open) => {
+  it('takes the operator on a socket that is his alone, and tokens on TCP', async () => {
+    await using database = await open()
+    using test = testApp(database.db)
+    await using servers = await serve(test)
+    assert.equal((await stat(servers.operatorSocket)).mode & 0o777, 0o600)
+    const socket = servers.operatorSocket
+    const operator = createApiClient({ kind: 'operator', socket, organization: null })
+    const created = await operator.call('tokens.create', { body: { name: 'laptop' } })
+    const url = new URL(`http://127.0.0.1:${servers.port}`)
+    const remote = createApiClient({ kind: 'network', url, token: created.token })
+    assert.equal((await remote.call('me', {})).kind, 'token')
+    const stranger = createApiClient({ kind: 'network', url, token: 'nsk_no' })
+    await assert.rejects(stranger.call('me', {}), CliError)
+    const elsewhere = createApiClient({ kind: 'operator', socket, organization: 'nobody' })
+    await assert.rejects(elsewhere.call('me', {}), CliError)
+  })
+
+  it('streams the log of a deployment, resumes it behind the last event and ends with it', async () => {
+    await using database = await open()
+    using test = testApp(database.db)
+    await using servers = await serve(test)
+    const socket = servers.operatorSocket
+    const client = createApiClient({ kind: 'operator', socket, organization: null })
+    const project = await client.call('projects.create', { body: { name: 'shop', ...REPO } })
+    const id = await startDeployment(test, project.id)
+    await log(test, id, 1, 'one\n')
+    const input = { params: { id }, query: {} }
+    const first = client.stream('deployments.logs', input)
+    assert.equal((await first.next()).value?.id, '1')
+    // What is appended while we listen arrives without waiting for the next poll.
+    const row = await log(test, id, 2, 'two\n')
+    test.app.events.emitLog(id, [row])
+    assert.equal((await first.next()).value?.id, '2')
+    await client.call('deployments.cancel', { params: { id } })
+    test.app.events.emitChange(project.id)
+    const last = (await first.next()).value
+    assert.equal(last?.event, 'end')
+    assert.deepEqual(last?.data, { state: 'cancelled' })
+    const events = await Array.fromAsync(
+      client.stream('deployments.logs', input, { lastEventId: '1' }),
+    )
+    assert.deepEqual(
+      events.map((event) => event.id ?? event.event),
+      ['2', 'end'],
+    )
+  })
+
+  it('gives a log as text, and ends streams when it stops', async () => {
+    await using database = await open()
+    using test = testApp(database.db)
+    const servers = await serve(test)
+    const made = await test.request('POST', '/api/projects', { body: { name: 'shop', ...REPO } })
+    const { id: projectId } = (await made.json()) as { id: string }
+    const id = await startDeployment(test, projectId)
+    await log(test, id, 1, 'one\ntwo\n')
+    const headers = { accept: 'text/plain' }
+    const text = await test.request('GET', `/api/deployments/${id}/logs`, { headers })
+    assert.equal(await text.text(), 'one\ntwo\n')
+    const socket = servers.operatorSocket
+    const client = createApiClient({ kind: 'operator', socket, organization: null })
+    const stream = client.stream('deployments.logs', { params: { id }, query: {} })
+    await stream.next()
+    await servers[Symbol.asyncDispose]()
+    assert.equal((await stream.next()).done, true)
+    await assert.rejects(client.call('me', {}), (error: CliError) => {
+      assert.equal(error.exitCode, 3)
+      assert.match(error.message, /does not run here/)
+      return true
+    })
+  })
+})
