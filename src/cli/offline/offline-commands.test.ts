@@ -46,12 +46,12 @@ describe('offline commands', () => {
   }
 
   it('make nothing where NanoScale was never started', async () => {
-    for (const args of [['keys'], ['keys', 'rotate'], ['migrate']]) {
-      const { errors, code } = await run(args)
-      assert.equal(code, 2)
-      assert.match(errors, /server\.never_started/)
+    const commands = [['keys'], ['keys', 'rotate'], ['migrate'], ['doctor']]
+    const [status, rotate, migrate] = await Promise.all(commands.map((args) => run(args)))
+    for (const result of [status, rotate, migrate]) {
+      assert.equal(result?.code, 2)
+      assert.match(result?.errors ?? '', /server\.never_started/)
     }
-    await run(['doctor'])
     assert.ok(!existsSync(dataDirectory))
   })
 
