@@ -3,24 +3,28 @@ import type { Readable } from 'node:stream'
 
 import { errors, type Dispatcher } from 'undici'
 
-import { isOperationError, messageOf, systemErrorCode } from '../lib/errors.ts'
-import type { Logger } from '../lib/logger.ts'
-import { APP_TIMED_OUT, APP_UNREACHABLE, CLIENT_TOO_SLOW, sendProblem } from './error-page.ts'
+import { isOperationError, systemErrorCode } from '../lib/errors.ts'
+import {
+  APP_TIMED_OUT,
+  APP_UNREACHABLE,
+  BAD_REQUEST,
+  CLIENT_TOO_SLOW,
+  sendProblem,
+} from './error-page.ts'
 import {
   clientHeaders,
   upstreamHeaders,
   type RawHeaders,
   type TrustsPeer,
 } from './forwarded-headers.ts'
-import type { Metrics } from './metrics.ts'
+import type { ReportUpstreamError } from './report-upstream-error.ts'
 import { ClientTooSlow, requestBody } from './request-body.ts'
 import type { InstanceTarget, Upstreams } from './upstreams.ts'
 
 export interface ProxyDeps {
   upstreams: Upstreams
   trusts: TrustsPeer
-  metrics: Metrics
-  log: Logger
+  reportUpstreamError: ReportUpstreamError
   /** Where the request would go if it came now: the app may have been replaced while we tried. */
   findTarget: (request: IncomingMessage) => InstanceTarget | null
   /** True when this process is about to end: clients are told to connect again. */
@@ -170,13 +174,11 @@ class Exchange implements Dispatcher.DispatchHandler {
       response.destroy()
       return
     }
-    deps.metrics.countUpstreamError()
-    deps.log.warn('app did not answer', {
-      instanceId: target.instanceId,
-      port: target.port,
-      reason: isOperationError(error) ? error.code : (systemErrorCode(error) ?? 'unknown'),
-      detail: messageOf(error),
-    })
+    if (error instanceof errors.InvalidArgumentError) {
+      sendProblem(request, response, BAD_REQUEST)
+      return
+    }
+    deps.reportUpstreamError(target, error)
     const timedOut = error instanceof errors.HeadersTimeoutError
     sendProblem(request, response, timedOut ? APP_TIMED_OUT : APP_UNREACHABLE)
   }

@@ -2,16 +2,17 @@ import { request as httpRequest, STATUS_CODES, type IncomingMessage } from 'node
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
-import { isOperationError, messageOf, systemErrorCode } from '../lib/errors.ts'
 import { APP_UNREACHABLE, renderProblem, type Problem } from './error-page.ts'
 import { clientHeaders, upstreamHeaders, type RawHeaders } from './forwarded-headers.ts'
 import type { InFlight, LongConnection } from './in-flight.ts'
+import type { Metrics } from './metrics.ts'
 import type { ProxyDeps } from './proxy-request.ts'
 import type { InstanceTarget } from './upstreams.ts'
 import { createFrameBoundary, GOING_AWAY_FRAME } from './websocket-frames.ts'
 
 export type UpgradeDeps = Omit<ProxyDeps, 'findTarget' | 'bodyIdleMs'> & {
   inFlight: InFlight
+  metrics: Metrics
   /** How long the app may take to agree to the upgrade. */
   upgradeMs: number
 }
@@ -45,13 +46,7 @@ export async function proxyUpgrade(
     }
     connection.close = join(client, answer.upstream, head, answer.head, isWebSocket(request))
   } catch (error) {
-    deps.metrics.countUpstreamError()
-    deps.log.warn('app did not answer an upgrade', {
-      instanceId: target.instanceId,
-      port: target.port,
-      reason: isOperationError(error) ? error.code : (systemErrorCode(error) ?? 'unknown'),
-      detail: messageOf(error),
-    })
+    deps.reportUpstreamError(target, error)
     refuseUpgrade(request, client, APP_UNREACHABLE)
   }
 }

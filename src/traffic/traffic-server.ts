@@ -10,7 +10,8 @@ import { hostNameOf } from './host-name.ts'
 import { createInFlight, type InFlight } from './in-flight.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { proxyRequest, type ProxyDeps } from './proxy-request.ts'
-import { proxyUpgrade, refuseUpgrade } from './proxy-upgrade.ts'
+import { proxyUpgrade, refuseUpgrade, type UpgradeDeps } from './proxy-upgrade.ts'
+import { createUpstreamErrorReport } from './report-upstream-error.ts'
 import type { RouteTarget } from './route-table.ts'
 import type { Routes } from './routes.ts'
 import { serveStatic } from './static-files.ts'
@@ -76,12 +77,14 @@ export function createTrafficServer(deps: Deps, options: Options): TrafficServer
     silenceMs: limits.appSilenceMs,
   })
   deps.routes.onSwap((served) => upstreams.retain(served))
+  const metrics = createMetrics(server)
   let draining = false
   const context: Context = {
     ...deps,
     upstreams,
     trusts: trustPeers(options.trustedProxies),
-    metrics: createMetrics(server),
+    metrics,
+    reportUpstreamError: createUpstreamErrorReport({ metrics, log: deps.log }),
     inFlight: createInFlight(),
     isDraining: () => draining,
     findTarget: (request) => instanceNow(deps.routes, request),
@@ -101,7 +104,7 @@ export function createTrafficServer(deps: Deps, options: Options): TrafficServer
   }
 }
 
-type Context = ProxyDeps & Deps & { inFlight: InFlight; upgradeMs: number }
+type Context = ProxyDeps & UpgradeDeps & Deps
 
 function addListeners(server: Server, context: Context): void {
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
