@@ -1,7 +1,10 @@
 import { Command } from 'commander'
 
-import { loadConfig } from '../../config/config.ts'
+import { loadConfig, type Config } from '../../config/config.ts'
 import { describeConfig, listSettings } from '../../config/describe-config.ts'
+import { isOperationError } from '../../lib/errors.ts'
+
+const INVALID = 2
 
 interface ConfigOptions {
   check?: boolean
@@ -21,7 +24,8 @@ export function configCommand(): Command {
 
 function printConfig(options: ConfigOptions): void {
   if (options.markdown === true) return void process.stdout.write(describeConfig())
-  const config = loadConfig(process.env)
+  const config = loadOrReport()
+  if (config === null) return
   if (options.check === true) return console.log('The configuration is valid')
   const settings = listSettings(config, process.env)
   if (options.json === true) {
@@ -32,5 +36,17 @@ function printConfig(options: ConfigOptions): void {
   }
   for (const name of config.ignoredNames) {
     console.log(`# Set by a container platform and ignored: ${name}`)
+  }
+}
+
+/** Scripts tell wrong settings by the exit code from everything else that can go wrong. */
+function loadOrReport(): Config | null {
+  try {
+    return loadConfig(process.env)
+  } catch (error) {
+    if (!isOperationError(error, 'config.invalid')) throw error
+    console.error(error.message)
+    process.exitCode = INVALID
+    return null
   }
 }
