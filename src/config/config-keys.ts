@@ -1,3 +1,4 @@
+import type { LogLevel } from '../lib/logger.ts'
 import {
   absolutePath,
   addressRange,
@@ -163,7 +164,7 @@ const WORK = {
     defaultDoc: '0',
     example: '1',
   }),
-  logLevel: key({
+  logLevel: key<LogLevel>({
     env: 'NANOSCALE_LOG_LEVEL',
     doc: 'Least severe log lines to print: debug, info, warn, error or silent.',
     parse: oneOf(['debug', 'info', 'warn', 'error', 'silent']),

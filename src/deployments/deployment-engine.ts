@@ -34,7 +34,7 @@ export interface DeploymentEngine extends AsyncDisposable {
 /** Starts everything that happens by itself: queue, deployments, polling, supervision, recovery and sweeps. */
 export function startDeploymentEngine(
   engineDeps: EngineDeps,
-  moreJobs: readonly RecurringJob[] = [],
+  moreJobs: (deps: RunDeps) => readonly RecurringJob[] = () => [],
 ): DeploymentEngine {
   const deps: RunDeps = { ...engineDeps, publishRoutes: createRoutePublisher(engineDeps) }
   const end = new AbortController()
@@ -56,7 +56,7 @@ export function startDeploymentEngine(
       await booted
       await polling.pollDue(end.signal)
     }),
-    startSweeps(deps, moreJobs, booted),
+    startSweeps(deps, moreJobs(deps), booted),
   ]
   return {
     wake,

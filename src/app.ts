@@ -1,0 +1,211 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { createBuilds } from './builds/create-builds.ts'
+import { readToolchain } from './builds/toolchain.ts'
+import type { Config } from './config/config.ts'
+import type { Database } from './database/database.ts'
+import { migrateToLatest } from './database/migrate.ts'
+import { openDatabase } from './database/open-database.ts'
+import { deletionJob } from './deployments/delete-projects.ts'
+import { startDeploymentEngine } from './deployments/deployment-engine.ts'
+import { createDeploymentEvents } from './deployments/deployment-events.ts'
+import type { EngineDeps } from './deployments/engine-deps.ts'
+import type { InstanceLogPlaces } from './deployments/instance-logs.ts'
+import { logRotationJob } from './deployments/keep-logs-small.ts'
+import { reconcileBranch } from './deployments/reconcile-branch.ts'
+import { examine } from './doctor/examine.ts'
+import { ensureDefaultOrganization } from './identity/organizations.ts'
+import { systemClock, toIsoTime } from './lib/clock.ts'
+import { createFaultPoint, FAULT_POINT_FILE } from './lib/fault-point.ts'
+import { readHostId } from './lib/host-id.ts'
+import { newId } from './lib/ids.ts'
+import type { Logger } from './lib/logger.ts'
+import { createProcessRuntime } from './runtimes/process/process-runtime.ts'
+import { keyStatus } from './secrets/key-status.ts'
+import type { InstanceKeyring } from './secrets/open-keyring.ts'
+import { createRedactor, type Redactor } from './secrets/redactor.ts'
+import { retireKey } from './secrets/retire-key.ts'
+import { rotateKeys, type RotationProgress } from './secrets/rotate-keys.ts'
+import { unlockKeyring } from './secrets/unlock-keyring.ts'
+import { createSources } from './sources/create-sources.ts'
+import { systemLookup } from './sources/outbound-guard.ts'
+import { uidOf } from './spawner/accounts.ts'
+import { createBuildAccounts } from './spawner/build-accounts.ts'
+import { connectSpawner } from './spawner/spawner-client.ts'
+import type { Spawner } from './spawner/spawner.ts'
+import { deriveRouteTable } from './traffic/derive-route-table.ts'
+import { connectTraffic, type TrafficClient } from './traffic/traffic-client.ts'
+
+/** Looks at branches (eight at once at most) hold an account each, besides the builds. */
+const ACCOUNTS_FOR_LOOKS = 8
+
+const clock = systemClock
+
+/** What the parts below share. */
+interface Base {
+  config: Config
+  db: Database
+  log: Logger
+  keyring: InstanceKeyring
+  redactor: Redactor
+  spawner: Spawner
+  traffic: TrafficClient
+  hostId: string
+  logPlaces: InstanceLogPlaces
+}
+
+/**
+ * The composition root: makes every part of the control plane out of the configuration and gives each what it uses.
+ * The only place that names concrete adapters. Disposing stops what happens by itself, then closes the database.
+ */
+export async function createApp(options: {
+  config: Config
+  /** Makes the logger around the redactor, so that no line escapes it. */
+  createLog: (redact: (text: string) => string) => Logger
+}) {
+  const { config } = options
+  await using stack = new AsyncDisposableStack()
+  const base = await openBase(stack, config, options.createLog)
+  const engineDeps = await createEngineDeps(base)
+  const engine = stack.use(
+    startDeploymentEngine(engineDeps, (deps) => [
+      deletionJob({ ...deps, config, logPlaces: base.logPlaces }),
+      logRotationJob(base),
+    ]),
+  )
+  const closing = stack.move()
+  return {
+    ...base,
+    clock,
+    newId,
+    events: engineDeps.events,
+    deployments: {
+      reconcile: (projectId: string, signal: AbortSignal) =>
+        reconcileBranch(engineDeps, projectId, { kind: 'person' }, signal),
+      wake: () => engine.wake(),
+    },
+    publishRoutes: engine.publishRoutes,
+    instance: await createInstanceOperations(base, engine.booted),
+    [Symbol.asyncDispose]: () => closing.disposeAsync(),
+  }
+}
+
+async function openBase(
+  stack: AsyncDisposableStack,
+  config: Config,
+  createLog: (redact: (text: string) => string) => Logger,
+): Promise<Base> {
+  const redactor = createRedactor()
+  if (config.database.engine === 'postgres') redactor.add(new URL(config.database.url).password)
+  const log = createLog((text) => redactor.redact(text))
+  const db = stack.adopt(await openDatabase(config.database), (handle) => handle.destroy())
+  await migrateToLatest(db)
+  await ensureDefaultOrganization(db, { clock, newId })
+  const keyring = await unlockKeyring({ db, clock, config, redactor })
+  const run = join(config.dataDirectory, 'run')
+  const spawner = stack.use(connectSpawner(join(run, 'spawner.sock'), { clock }))
+  const traffic = stack.use(
+    connectTraffic(join(run, 'traffic.sock'), { clock, log: log.child({ room: 'traffic' }) }),
+  )
+  const logPlaces = {
+    directory: join(config.dataDirectory, 'logs'),
+    rotatedDirectory: join(run, 'rotated-logs'),
+  }
+  const hostId = await readHostId(join(run, 'host-id'), newId)
+  return { config, db, log, keyring, redactor, spawner, traffic, hostId, logPlaces }
+}
+
+async function createEngineDeps(base: Base): Promise<EngineDeps> {
+  const { config, db, keyring, redactor, spawner } = base
+  const isolation = await spawner.isolation()
+  const toolchain = await readToolchain(config.dataDirectory)
+  const accounts = config.concurrentBuilds + ACCOUNTS_FOR_LOOKS
+  const buildAccounts = createBuildAccounts(spawner, accounts)
+  const { gitHosts } = config
+  const sourceDeps = { spawner, buildAccounts, gitHosts, clock, newId, lookup: systemLookup }
+  const runtime = createProcessRuntime({
+    spawner,
+    toolchainPath: join(config.dataDirectory, 'toolchain', 'bin'),
+  })
+  return {
+    ...base,
+    clock,
+    newId,
+    log: base.log.child({ room: 'deployments' }),
+    sources: createSources(sourceDeps),
+    builds: createBuilds({
+      ...sourceDeps,
+      keyring,
+      redactor,
+      toolchain,
+      logDirectory: base.logPlaces.directory,
+      buildLimits: {
+        timeoutMs: config.buildTimeoutSeconds * 1000,
+        diskBytes: config.buildDiskBytes,
+        memoryBytes: config.buildMemoryBytes,
+      },
+    }),
+    runtimes: new Map([[runtime.kind, runtime]]),
+    endBuilds: () => endBuildAccounts(spawner, accounts),
+    deriveRoutes: (version) =>
+      deriveRouteTable(db, {
+        baseDomain: config.baseDomain,
+        dataDirectory: config.dataDirectory,
+        uidOf: (slot) => uidOf({ kind: 'project', slot }, isolation),
+        version,
+      }),
+    events: createDeploymentEvents(),
+    faultPoint: createFaultPoint(join(config.dataDirectory, 'run', FAULT_POINT_FILE)),
+  }
+}
+
+/** What an earlier control plane left running; its places are removed when they are next made, or by name. */
+async function endBuildAccounts(spawner: Spawner, size: number): Promise<void> {
+  const slots = Array.from({ length: size }, (_, slot) => slot)
+  await Promise.all(slots.map((slot) => spawner.endAccount({ kind: 'build', slot })))
+}
+
+/** What the API tells and does about the instance itself. */
+async function createInstanceOperations(base: Base, booted: Promise<void>) {
+  const { config, db, spawner, traffic } = base
+  const keys = { db, clock, keyring: base.keyring }
+  const isolation = await spawner.isolation()
+  const answers = (part: Promise<unknown>) =>
+    part.then(
+      () => true,
+      () => false,
+    )
+  return {
+    version: await readVersion(),
+    startedAt: toIsoTime(clock.now()),
+    isolation: () => Promise.resolve(isolation),
+    doctor: async (signal: AbortSignal) =>
+      await examine(
+        {
+          config,
+          clock,
+          db,
+          startedAsUid: isolation === 'users' ? 0 : (process.getuid?.() ?? -1),
+          serving: { api: true, traffic: await answers(traffic.stats()) },
+          path: process.env['PATH'] ?? '',
+        },
+        signal,
+      ),
+    keyStatus: async () => (await keyStatus(keys)).keys,
+    rotateKeys: async (onProgress: (progress: RotationProgress) => void) => {
+      await rotateKeys(keys, onProgress)
+    },
+    retireKey: (id: string) => retireKey(keys, id),
+    readiness: async () => ({
+      database: await answers(db.selectFrom('jobs').select('name').limit(1).execute()),
+      traffic: await answers(traffic.stats()),
+      worker: await answers(booted),
+    }),
+  }
+}
+
+async function readVersion(): Promise<string> {
+  const text = await readFile(join(import.meta.dirname, '..', 'package.json'), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}

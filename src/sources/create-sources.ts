@@ -1,0 +1,18 @@
+import { changedPathsBetween, commitMessagesSince } from './commit-history.ts'
+import { fetchCommit } from './fetch-commit.ts'
+import { readBranchHead } from './read-branch-head.ts'
+import type { Source, SourceDeps } from './source-deps.ts'
+
+/** The room as others use it: its functions with their deps given. */
+export function createSources(deps: SourceDeps) {
+  return {
+    readBranchHead: (source: Source, branch: string, signal: AbortSignal) =>
+      readBranchHead(deps, source, branch, signal),
+    fetchCommit: (source: Source, sha: string, branch: string, signal: AbortSignal) =>
+      fetchCommit(deps, source, sha, branch, signal),
+    commitMessagesSince: (source: Source, from: string, to: string, signal: AbortSignal) =>
+      commitMessagesSince(deps, source, from, to, signal),
+    changedPathsBetween: (source: Source, from: string, to: string, signal: AbortSignal) =>
+      changedPathsBetween(deps, source, from, to, signal),
+  }
+}
