@@ -2,6 +2,15 @@ import process from 'node:process'
 
 import { isOperationError } from './lib/errors.ts'
 
+/** Commands of the command line that work without a running NanoScale. */
+const OFFLINE = {
+  config: async () => (await import('./cli/offline/config-command.ts')).configCommand(),
+  demo: async () => (await import('./cli/demo/demo-command.ts')).demoCommand(),
+  doctor: async () => (await import('./cli/offline/doctor-command.ts')).doctorCommand(),
+  keys: async () => (await import('./cli/offline/keys-command.ts')).keysCommand(),
+  migrate: async () => (await import('./cli/offline/migrate-command.ts')).migrateCommand(),
+}
+
 /** Each verb loads only what it needs: the foreground and the traffic process stay small, the command line quick. */
 async function run(verb: string | undefined): Promise<void> {
   switch (verb) {
@@ -14,7 +23,7 @@ async function run(verb: string | undefined): Promise<void> {
     case 'traffic':
       return (await import('./run-traffic.ts')).runTraffic(process.env)
     default:
-      return (await import('./cli/main.ts')).runCli(process.argv.slice(2))
+      return (await import('./cli/main.ts')).runCli(process.argv.slice(2), OFFLINE)
   }
 }
 

@@ -8,21 +8,15 @@ import { chooseConnection } from './connection.ts'
 import { createProgram, type GlobalOptions } from './program.ts'
 import type { Session } from './session.ts'
 
-/** Commands that work without a running NanoScale, loaded when they are asked for: most bring the database along. */
-const OFFLINE: Readonly<Record<string, () => Promise<Command>>> = {
-  config: async () => (await import('./offline/config-command.ts')).configCommand(),
-  demo: async () => (await import('./demo/demo-command.ts')).demoCommand(),
-  doctor: async () => (await import('./offline/doctor-command.ts')).doctorCommand(),
-  keys: async () => (await import('./offline/keys-command.ts')).keysCommand(),
-  migrate: async () => (await import('./offline/migrate-command.ts')).migrateCommand(),
-}
+/** Commands that work without a running NanoScale, by their verb. Loaded when asked for: most bring the database along. */
+export type OfflineCommands = Readonly<Record<string, () => Promise<Command>>>
 
 /** Runs one command line and sets the exit code. */
-export async function runCli(args: string[]): Promise<void> {
+export async function runCli(args: string[], offline: OfflineCommands): Promise<void> {
   // A reader such as `head` that has enough is no failure.
   process.stdout.on('error', () => process.exit(0))
   const program = createProgram(openSession)
-  for (const command of await offlineCommands(args)) program.addCommand(command)
+  for (const command of await commandsToAdd(args, offline)) program.addCommand(command)
   for (const command of allOf(program)) command.exitOverride()
   try {
     if (args.length === 0) program.outputHelp()
@@ -33,11 +27,14 @@ export async function runCli(args: string[]): Promise<void> {
 }
 
 /** The one that is asked for, or all of them for help. */
-async function offlineCommands(args: readonly string[]): Promise<Command[]> {
+async function commandsToAdd(
+  args: readonly string[],
+  offline: OfflineCommands,
+): Promise<Command[]> {
   const verb = args.find((arg) => !arg.startsWith('-'))
-  const named = verb === undefined ? undefined : OFFLINE[verb]
+  const named = verb === undefined ? undefined : offline[verb]
   if (named !== undefined) return [await named()]
-  const load = verb === undefined ? Object.values(OFFLINE) : []
+  const load = verb === undefined ? Object.values(offline) : []
   return await Promise.all(load.map((command) => command()))
 }
 

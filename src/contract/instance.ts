@@ -39,9 +39,3 @@ export const keyStatus = z.object({
 })
 
 export const keyParams = z.object({ id: z.string().min(1).max(100) })
-
-/** How far a rotation is, as an event's data. */
-export const rotationProgress = z.object({
-  resealed: z.number().int(),
-  total: z.number().int().nullable(),
-})

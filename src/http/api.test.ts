@@ -197,6 +197,19 @@ describeOnBothEngines('the API', (open) => {
     assert.equal((await test.request('GET', '/api/me', { token })).status, 401)
   })
 
+  it('tells a failure inside a stream as an event, without its inside', async () => {
+    await using database = await open()
+    using test = testApp(database.db)
+    test.app.instance.rotateKeys = async function* rotateKeys() {
+      yield await Promise.resolve({ resealed: 1, total: 2 })
+      throw new Error('the inside')
+    }
+    const text = await (await test.request('POST', '/api/instance/keys/rotate')).text()
+    assert.match(text, /event: progress\ndata: {"resealed":1,"total":2}/)
+    assert.match(text, /event: error\ndata: {.*"code":"http.internal"/)
+    assert.doesNotMatch(text, /the inside|event: end/)
+  })
+
   it('A-12 answers an unknown failure with nothing but a request id, and logs it', async () => {
     await using database = await open()
     using test = testApp(database.db)
