@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 
 import { WebSocket, WebSocketServer } from 'ws'
 
@@ -32,7 +33,7 @@ function connectTo(directory: string) {
 }
 
 async function startChild(directory: string, port: number, drainMs = 2000) {
-  const script = join(import.meta.dirname, '_traffic-child.ts')
+  const script = fileURLToPath(import.meta.resolve('./_traffic-child.ts'))
   const child = spawn(process.execPath, [script, directory, String(port), String(drainMs)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
