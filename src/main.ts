@@ -12,7 +12,7 @@ const OFFLINE = {
 }
 
 /** Each verb loads only what it needs: the foreground and the traffic process stay small, the command line quick. */
-async function run(verb: string | undefined): Promise<void> {
+async function run(verb = ''): Promise<void> {
   switch (verb) {
     case 'start':
       return (await import('./start.ts')).start(process.env)

@@ -24,7 +24,7 @@ export interface Finding {
   fix: string | null
 }
 
-interface RotationProgress {
+export interface RotationProgress {
   resealed: number
   total: number | null
 }
@@ -44,8 +44,8 @@ export interface InstanceOperations {
   isolation(): Promise<Isolation>
   doctor(signal: AbortSignal): Promise<Finding[]>
   keyStatus(): Promise<KeyFacts[]>
-  /** Seals everything again with a new key, telling how far it is. Run again, it goes on where it ended. */
-  rotateKeys(signal: AbortSignal): AsyncIterable<RotationProgress>
+  /** Seals everything again with a new key, telling how far it is. Goes on when the client is gone. */
+  rotateKeys(onProgress: (progress: RotationProgress) => void): Promise<void>
   retireKey(id: string): Promise<void>
   /** True for each part that works: `database`, `traffic`, `worker`. */
   readiness(signal: AbortSignal): Promise<Readonly<Record<string, boolean>>>

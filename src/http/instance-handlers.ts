@@ -2,9 +2,10 @@ import { OperationError } from '../lib/errors.ts'
 import { docsPage } from './docs-page.ts'
 import type { Handlers, StreamEvent } from './handler.ts'
 import { homePage } from './home-page.ts'
-import type { HttpApp } from './http-app.ts'
+import type { HttpApp, RotationProgress } from './http-app.ts'
 import type { RequestMetrics } from './request-metrics.ts'
 import { readStateMetrics } from './state-metrics.ts'
+import { createWakeUps } from './wake-ups.ts'
 
 type InstanceHandlers = Pick<
   Handlers,
@@ -25,6 +26,8 @@ interface InstanceHandlerDeps {
   /** The OpenAPI document, made when it is first asked for. */
   openApiDocument(): Record<string, unknown>
 }
+
+const ROTATION_POLL_MS = 1000
 
 export function instanceHandlers(app: HttpApp, deps: InstanceHandlerDeps): InstanceHandlers {
   return { ...factHandlers(app, deps), ...keyHandlers(app) }
@@ -84,10 +87,38 @@ function keyHandlers(app: HttpApp) {
   } satisfies Partial<InstanceHandlers>
 }
 
+/** Only the newest progress waits for a slow reader. */
 async function* rotation(app: HttpApp, signal: AbortSignal): AsyncGenerator<StreamEvent> {
-  for await (const progress of app.instance.rotateKeys(signal)) {
-    const text = `${progress.resealed} of ${progress.total ?? '?'}\n`
-    yield { event: 'progress', data: progress, text }
+  const wakeUps = createWakeUps(app.clock)
+  let newest: RotationProgress | null = null
+  let isOver = false
+  const work = app.instance
+    .rotateKeys((progress) => {
+      newest = progress
+      wakeUps.wake()
+    })
+    .finally(() => {
+      isOver = true
+      wakeUps.wake()
+    })
+  // It is awaited at the end; until then its failure must not end this process.
+  work.catch(() => {})
+  const taken = (): RotationProgress | null => {
+    const progress = newest
+    newest = null
+    return progress
   }
-  yield { event: 'end', data: {}, text: 'done\n' }
+  while (!signal.aborted) {
+    const progress = taken()
+    if (progress !== null) {
+      const text = `${progress.resealed} of ${progress.total ?? '?'}\n`
+      yield { event: 'progress', data: progress, text }
+    } else if (isOver) {
+      await work
+      yield { event: 'end', data: {}, text: 'done\n' }
+      return
+    } else {
+      await wakeUps.sleep(ROTATION_POLL_MS, signal)
+    }
+  }
 }

@@ -84,15 +84,16 @@ async function hasUnendedDeployment(db: Database, projectId: string): Promise<bo
   return row !== undefined
 }
 
+/** Two spellings of one repository have one mirror. */
 async function isSourceShared(db: Database, project: Project): Promise<boolean> {
-  const row = await db
+  const others = await db
     .selectFrom('projects')
-    .select('id')
+    .select('repo_url')
     .where('organization_id', '=', project.organization_id)
-    .where('repo_url', '=', project.repo_url)
     .where('id', '!=', project.id)
-    .executeTakeFirst()
-  return row !== undefined
+    .execute()
+  const identityOf = (url: string) => url.replace(/\.git$/i, '')
+  return others.some((other) => identityOf(other.repo_url) === identityOf(project.repo_url))
 }
 
 async function removeDetails(tx: Tx, projectId: string): Promise<void> {
