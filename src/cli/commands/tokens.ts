@@ -40,7 +40,7 @@ async function listTokens(session: Session): Promise<void> {
   const now = session.clock.now()
   show(session, items, () =>
     formatTable(
-      ['ID', 'NAME', 'ENDS IN', 'CREATED', 'LAST USED', 'STATE'],
+      ['ID', 'NAME', 'HINT', 'CREATED', 'LAST USED', 'STATE'],
       items.map((item) => [
         item.id,
         item.name,
