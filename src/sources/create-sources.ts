@@ -3,7 +3,7 @@ import { fetchCommit } from './fetch-commit.ts'
 import { readBranchHead } from './read-branch-head.ts'
 import type { Source, SourceDeps } from './source-deps.ts'
 
-/** The room as others use it: its functions with their deps given. */
+/** What deployments ask of a repository, bound to what it needs. */
 export function createSources(deps: SourceDeps) {
   return {
     readBranchHead: (source: Source, branch: string, signal: AbortSignal) =>

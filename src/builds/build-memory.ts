@@ -1,0 +1,29 @@
+import { readFile } from 'node:fs/promises'
+
+import { isolatedUidOf } from '../spawner/accounts.ts'
+import { membersOfUnit, processesOfUid } from '../spawner/process-table.ts'
+import type { BuildAccount, Isolation } from '../spawner/spawner.ts'
+
+/**
+ * Bytes of memory that a build's processes hold: what is theirs alone, not the pages of programs that they share. Where
+ * accounts are not users of the machine, only the unit's own processes are counted.
+ */
+export async function memoryOfBuild(build: {
+  account: BuildAccount
+  isolation: Isolation
+  unit: string
+}): Promise<number> {
+  const pids =
+    build.isolation === 'users'
+      ? processesOfUid(isolatedUidOf(build.account)).pids
+      : membersOfUnit(build.unit, null).members.map(({ pid }) => pid)
+  const sizes = await Promise.all(pids.map(memoryOfProcess))
+  return sizes.reduce((sum, size) => sum + size, 0)
+}
+
+async function memoryOfProcess(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
+  const kilobytes = (name: string) =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0)
+  return (kilobytes('RssAnon') + kilobytes('RssShmem')) * 1024
+}
