@@ -5,7 +5,7 @@ import type { NewId } from '../lib/ids.ts'
 import { LEASE_MS } from './deployment-lease.ts'
 import { enterState, type DeploymentRow } from './enter-state.ts'
 import { planClaim } from './queue-decisions.ts'
-import { readActive } from './request-deployment.ts'
+import { lockProject, readActive } from './request-deployment.ts'
 
 interface ClaimDeps {
   clock: Clock
@@ -55,15 +55,10 @@ async function claimDeployment(deps: ClaimDeps, tx: Tx, id: string): Promise<Cla
   return { kind: 'waiting' }
 }
 
-/** The project's row first, as every request does: two workers take the two locks in one order. */
 async function lockPending(tx: Tx, id: string): Promise<DeploymentRow | undefined> {
   const before = await readQueued(tx, id)
   if (before === undefined) return undefined
-  await tx
-    .updateTable('projects')
-    .set((eb) => ({ deployment_count: eb.ref('deployment_count') }))
-    .where('id', '=', before.project_id)
-    .execute()
+  await lockProject(tx, before.project_id)
   return await readQueued(tx, id)
 }
 

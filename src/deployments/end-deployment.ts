@@ -4,7 +4,7 @@ import { isOperationError, messageOf } from '../lib/errors.ts'
 import { entering, type Run, type RunDeps } from './deployment-run.ts'
 import { enterState, type DeploymentRow } from './enter-state.ts'
 import { planRetry } from './queue-decisions.ts'
-import { readPending, requestDeployment } from './request-deployment.ts'
+import { lockProject, readPending, requestDeployment } from './request-deployment.ts'
 import { stopStarted } from './run-deployment.ts'
 
 /** What went wrong is ours (the host, the network, the disk) and not the app's: the same head is tried again. */
@@ -99,6 +99,7 @@ async function endAs(
   const { deployment } = run
   const set = { ...failure, failure_message: deps.redactor.redact(failure.failure_message) }
   const ended = await inTransaction(deps.db, async (tx) => {
+    if (retry !== null) await lockProject(tx, deployment.project_id)
     if (!(await enterState(deps, tx, { deployment, from: deployment.state, to, set }))) return false
     if (retry === null) return true
     const pending = await readPending(tx, deployment.project_id)

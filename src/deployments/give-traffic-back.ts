@@ -4,6 +4,7 @@ import type { ExitFacts } from '../spawner/spawner.ts'
 import type { RunDeps } from './deployment-run.ts'
 import { enterState, type DeploymentRow } from './enter-state.ts'
 import { planOf, refOf, runtimeOf, type InstanceRow } from './instances.ts'
+import { lockProject } from './request-deployment.ts'
 import { makeLive } from './switch-traffic.ts'
 
 /**
@@ -25,6 +26,7 @@ export async function giveTrafficBack(
     `The app crashed right after it took the traffic (exit ${how}), so the version before has it again${last}`,
   )
   const given = await inTransaction(deps.db, async (tx) => {
+    await lockProject(tx, deployment.project_id)
     const set = { failure_code: 'deployment.crashed_after_switch', failure_message }
     if (!(await enterState(deps, tx, { deployment, from: 'live', to: 'failed', set }))) return false
     await makeLive(tx, deployment.project_id, { from: deployment.id, to: predecessor.deploymentId })

@@ -40,7 +40,8 @@ export async function startInstance(deps: InstanceDeps, order: StartOrder): Prom
     projectId: order.app.id,
     accountSlot: order.app.account_slot,
     releaseId: order.release.id,
-    workingDirectory: workingDirectoryOf(planOf(order.release)),
+    // The release is the plan's output directory itself.
+    workingDirectory: '.',
     argv: order.argv,
     env: order.env,
     port,
@@ -127,9 +128,4 @@ export function runtimeOf(
 
 export function planOf(release: ReleaseRow): BuildPlan {
   return release.plan as BuildPlan
-}
-
-/** All of the tree is released for a Node app that has no output directory, for its neighbours' packages. */
-export function workingDirectoryOf(plan: BuildPlan): string {
-  return plan.outputDirectory === '.' ? plan.rootDirectory : '.'
 }

@@ -4,6 +4,7 @@ import { OperationError } from '../lib/errors.ts'
 import type { NewId } from '../lib/ids.ts'
 import { enterState, type DeploymentRow } from './enter-state.ts'
 import {
+  lockProject,
   readActive,
   readPending,
   requestDeployment,
@@ -101,6 +102,7 @@ export async function cancelProjectDeployments(
   tx: Tx,
   projectId: string,
 ): Promise<void> {
+  await lockProject(tx, projectId)
   const found = [await readPending(tx, projectId), await readActive(tx, projectId)]
   for (const deployment of found) {
     if (deployment !== undefined) await cancelDeployment(deps, tx, deployment, 'deleted')

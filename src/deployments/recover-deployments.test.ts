@@ -44,14 +44,24 @@ describeOnBothEngines('recoverDeployments()', (open) => {
       world.plan = { release: ['node', 'migrate.js'] }
       const project = await insertProject(database.db, { next_poll_at: '2999' })
       const { db } = database
-      // A death as seen from the database: the worker never says anything again.
+      // A death as the database sees it: the worker never says anything again.
       const died = Promise.withResolvers<void>()
+      let dead = false
+      const mortal = db.withPlugin({
+        transformQuery: ({ node }) => {
+          if (dead) throw new Error('The process is dead')
+          return node
+        },
+        transformResult: ({ result }) => Promise.resolve(result),
+      })
       const faulty = {
         ...world.deps,
+        db: mortal,
         faultPoint: (name: string) => {
           if (name !== state) return
+          dead = true
           died.resolve()
-          throw new Death()
+          throw new Error('The process is dead')
         },
       }
       {
@@ -131,8 +141,3 @@ describeOnBothEngines('recoverDeployments()', (open) => {
     assert.notEqual(after.port, before.port)
   })
 })
-
-/** Nothing catches it on the way: as with a real death, no state is stored after it. */
-class Death extends Error {
-  override readonly name = 'Death'
-}

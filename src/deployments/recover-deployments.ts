@@ -1,11 +1,14 @@
 import type { DeploymentState, Schema } from '../database/schema.ts'
 import { toIsoTime } from '../lib/clock.ts'
+import { unitOfReleaseCommand } from '../runtimes/runtime.ts'
 import { LEASE_MS } from './deployment-lease.ts'
 import { openDeploymentLog } from './deployment-log.ts'
 import type { RunDeps } from './deployment-run.ts'
 import { ACTIVE_STATES } from './deployment-state.ts'
 import { finishCancelling, interruptDeployment } from './end-deployment.ts'
 import type { DeploymentRow } from './enter-state.ts'
+import { runtimeOf } from './instances.ts'
+import { releaseLogName } from './log-names.ts'
 import { stopStarted } from './run-deployment.ts'
 
 export type RecoveryStep = 'interrupt' | 'resume' | 'complete' | 'finish_cancelling'
@@ -97,8 +100,22 @@ async function endAbandoned(deps: RunDeps, deployment: DeploymentRow): Promise<v
   const run = { deployment, project, log }
   await deps.spawner.remove({ area: 'builds', id: deployment.id })
   await stopStarted(deps, run)
+  if (deployment.state === 'releasing') await stopReleaseCommand(deps, run)
   if (deployment.state === 'cancelling') await finishCancelling(deps, run)
   else await interruptDeployment(deps, run, `The platform ended while it was ${deployment.state}`)
+}
+
+/** It outlived its worker, who alone would have known how it ended. */
+async function stopReleaseCommand(
+  deps: RunDeps,
+  run: { deployment: DeploymentRow; project: Schema['projects'] },
+): Promise<void> {
+  const unit = unitOfReleaseCommand(run.deployment.id)
+  await runtimeOf(deps, run.project).stop(
+    { unit, pid: 0, startTicks: '', bootId: '' },
+    { graceMs: deps.config.stopGraceSeconds * 1000 },
+  )
+  await deps.spawner.removeLog(releaseLogName(run.deployment.id))
 }
 
 async function readProject(deps: RunDeps, deployment: DeploymentRow): Promise<Schema['projects']> {

@@ -99,6 +99,18 @@ const NEW_DEPLOYMENT = {
   ended_at: null,
 } as const
 
+/**
+ * Keeps every other request, claim and switch of the project behind this transaction. Taken before any row of
+ * `deployments`: two transactions that take both in different orders would wait for each other.
+ */
+export async function lockProject(tx: Tx, projectId: string): Promise<void> {
+  await tx
+    .updateTable('projects')
+    .set((eb) => ({ deployment_count: eb.ref('deployment_count') }))
+    .where('id', '=', projectId)
+    .execute()
+}
+
 /** Counts first: the row lock that this takes keeps every other request of the project behind this one. */
 async function countDeployment(tx: Tx, projectId: string) {
   return await tx

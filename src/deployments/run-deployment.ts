@@ -11,7 +11,6 @@ import {
   runtimeOf,
   startInstance,
   stopInstance,
-  workingDirectoryOf,
   type InstanceRow,
   type ReleaseRow,
 } from './instances.ts'
@@ -70,7 +69,7 @@ async function runReleaseCommand(deps: RunDeps, run: Run, release: ReleaseRow): 
       projectId: run.project.id,
       accountSlot: run.project.account_slot,
       releaseId: release.id,
-      workingDirectory: workingDirectoryOf(plan),
+      workingDirectory: '.',
       argv: plan.release,
       env: environmentOf(run.configuration, 'run'),
       port: 0,

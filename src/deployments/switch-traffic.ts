@@ -5,6 +5,7 @@ import { messageOf, OperationError } from '../lib/errors.ts'
 import { enter, entering, lost, type Run, type RunDeps } from './deployment-run.ts'
 import { enterState } from './enter-state.ts'
 import type { InstanceRow } from './instances.ts'
+import { lockProject } from './request-deployment.ts'
 
 const PUBLISH_RETRY_MS = 500
 
@@ -48,6 +49,7 @@ async function storeSwitch(
   { deployment, project }: Run,
   instance: InstanceRow | null,
 ): Promise<void> {
+  await lockProject(tx, project.id)
   const { live_deployment_id: before } = await tx
     .selectFrom('projects')
     .select('live_deployment_id')

@@ -30,6 +30,11 @@ export function unitOfInstance(instanceId: string): string {
   return `app-${instanceId}`
 }
 
+/** The unit of a deployment's release command. */
+export function unitOfReleaseCommand(deploymentId: string): string {
+  return `release-${deploymentId}`
+}
+
 export interface InstanceSpec {
   /** The instance's id; for a release command, the deployment's. */
   id: string
