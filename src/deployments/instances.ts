@@ -104,14 +104,17 @@ export async function stopInstance(
     .execute()
 }
 
-/** Names the instance's processes. One whose start was not recorded has no process of that number: its unit is ended. */
+/** Names the instance's processes. When its start was not recorded, only its unit is known. */
 export function refOf(instance: InstanceRow): InstanceRef {
-  return {
-    unit: unitOfInstance(instance.id),
-    pid: instance.pid ?? 0,
-    startTicks: instance.start_ticks ?? '',
-    bootId: instance.boot_id ?? '',
-  }
+  const unit = unitOfInstance(instance.id)
+  const { pid, start_ticks: startTicks, boot_id: bootId } = instance
+  if (pid === null || startTicks === null || bootId === null) return unknownProcessOf(unit)
+  return { unit, pid, startTicks, bootId }
+}
+
+/** A process of no boot, so that it is nobody's; `stop` still ends all of its unit. */
+export function unknownProcessOf(unit: string): InstanceRef {
+  return { unit, pid: 2 ** 31 - 1, startTicks: '0', bootId: '00000000-0000-0000-0000-000000000000' }
 }
 
 export function runtimeOf(

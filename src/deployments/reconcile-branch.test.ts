@@ -147,9 +147,9 @@ describeOnBothEngines('reconcileBranch()', (open) => {
     await reconcileBranch(world.deps, project.id, TIMER, signal)
     const push = { kind: 'push', before: 'a', after: 'b' } as const
     const outcome = reconcileBranch(world.deps, project.id, push, signal)
-    let settled = false
-    void outcome.then(() => (settled = true))
-    for (let step = 0; !settled; step++) {
+    const settled = new AbortController()
+    void outcome.finally(() => settled.abort())
+    for (let step = 0; !settled.signal.aborted; step++) {
       if (step === 20) world.head.sha = 'b'
       await clock.advance(200)
     }

@@ -7,7 +7,7 @@ import type { RunDeps } from './deployment-run.ts'
 import { ACTIVE_STATES } from './deployment-state.ts'
 import { finishCancelling, interruptDeployment } from './end-deployment.ts'
 import type { DeploymentRow } from './enter-state.ts'
-import { runtimeOf } from './instances.ts'
+import { runtimeOf, unknownProcessOf } from './instances.ts'
 import { releaseLogName } from './log-names.ts'
 import { stopStarted } from './run-deployment.ts'
 
@@ -111,10 +111,8 @@ async function stopReleaseCommand(
   run: { deployment: DeploymentRow; project: Schema['projects'] },
 ): Promise<void> {
   const unit = unitOfReleaseCommand(run.deployment.id)
-  await runtimeOf(deps, run.project).stop(
-    { unit, pid: 0, startTicks: '', bootId: '' },
-    { graceMs: deps.config.stopGraceSeconds * 1000 },
-  )
+  const options = { graceMs: deps.config.stopGraceSeconds * 1000 }
+  await runtimeOf(deps, run.project).stop(unknownProcessOf(unit), options)
   await deps.spawner.removeLog(releaseLogName(run.deployment.id))
 }
 

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+
+import { describeOnBothEngines } from '../../test/_databases.ts'
+import { openDeploymentScene } from '../../test/_deployment-scene.ts'
+import { inTransaction } from '../database/in-transaction.ts'
+import { requestCancel } from './project-requests.ts'
+import { reconcileBranch } from './reconcile-branch.ts'
+
+const signal = new AbortController().signal
+
+describeOnBothEngines('what a person asks of the queue', (open) => {
+  it('D-14 restarts for a changed variable without a build or a release command', async () => {
+    await using s = await openDeploymentScene(open)
+    s.world.plan = { release: ['node', 'migrate.js'] }
+    await s.setVariable('GREETING', 'hello')
+    await s.push('a')
+    await s.reaches(1, 'live')
+    await s.setVariable('GREETING', 'goodbye')
+    await s.request('restart')
+    const restarted = await s.reaches(2, 'live')
+    assert.equal(restarted.cause, 'configuration')
+    assert.equal(restarted.commit_sha, 'a')
+    assert.equal(s.world.builds.length, 1)
+    assert.equal(s.world.releaseCommands.length, 1)
+    assert.deepEqual(
+      s.world.starts.map((spec) => spec.env['GREETING']),
+      ['hello', 'goodbye'],
+    )
+  })
+
+  it('builds for a changed build variable, and never the same twice unless asked to', async () => {
+    await using s = await openDeploymentScene(open)
+    await s.push('a')
+    await s.reaches(1, 'live')
+    await s.request('redeploy')
+    await s.reaches(2, 'live')
+    assert.equal(s.world.builds.length, 1)
+    await s.request('rebuild')
+    await s.reaches(3, 'live')
+    assert.equal(s.world.builds.length, 2)
+    await s.setVariable('FLAG', 'on', 'build')
+    await s.request('restart')
+    await s.reaches(4, 'live')
+    assert.deepEqual(s.world.builds.at(-1)?.env, { FLAG: 'on' })
+  })
+
+  it('D-15 D-19 rolls back to release and configuration of then, until the next push', async () => {
+    await using s = await openDeploymentScene(open)
+    await s.setVariable('GREETING', 'of-version-one')
+    await s.push('a')
+    const first = await s.reaches(1, 'live')
+    await s.setVariable('GREETING', 'of-version-two')
+    await s.push('b')
+    await s.reaches(2, 'live')
+    await s.request('rollback', first.id)
+    const back = await s.reaches(3, 'live')
+    assert.equal(back.commit_sha, 'a')
+    assert.equal(back.release_id, first.release_id)
+    assert.equal(s.world.starts.at(-1)?.env['GREETING'], 'of-version-one')
+    const look = await reconcileBranch(s.world.deps, s.project.id, { kind: 'timer' }, signal)
+    assert.equal(look.kind, 'unchanged')
+    assert.equal(await s.live(), 3)
+    await s.push('c')
+    const next = await s.reaches(4, 'live')
+    assert.equal(next.commit_sha, 'c')
+    assert.equal(s.world.starts.at(-1)?.env['GREETING'], 'of-version-two')
+  })
+
+  it('cancels what a newer head replaces, and ends it as superseded by that', async () => {
+    await using s = await openDeploymentScene(open)
+    const built = Promise.withResolvers<void>()
+    s.world.holdBuild = () => built.promise
+    await s.push('a')
+    await s.reaches(1, 'building')
+    s.world.holdBuild = null
+    await s.push('b')
+    const replaced = await s.reaches(1, 'superseded')
+    const live = await s.reaches(2, 'live')
+    assert.equal(replaced.superseded_by_id, live.id)
+    assert.equal(live.cancelled_in_a_row, 1)
+    assert.deepEqual((await s.statesOf(replaced.id))?.slice(-2), ['cancelling', 'superseded'])
+  })
+
+  it('cancels for a person, during a release command when that is over', async () => {
+    await using s = await openDeploymentScene(open)
+    s.world.plan = { release: ['node', 'migrate.js'] }
+    const migrated = Promise.withResolvers<void>()
+    s.world.onReleaseCommand = () => migrated.promise
+    await s.push('a')
+    const { id } = await s.reaches(1, 'releasing')
+    const request = { organizationId: 'org-default', deploymentId: id }
+    const outcome = await inTransaction(s.db, (tx) => requestCancel(s.world.deps, tx, request))
+    assert.deepEqual(outcome, { kind: 'cancelling' })
+    assert.equal((await s.state(1))?.state, 'releasing')
+    migrated.resolve()
+    await s.reaches(1, 'cancelled')
+    assert.equal(s.world.starts.length, 0)
+    const late = await inTransaction(s.db, (tx) => requestCancel(s.world.deps, tx, request))
+    assert.deepEqual(late, { kind: 'too_late', state: 'cancelled' })
+  })
+})
