@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { OperationError } from '../lib/errors.ts'
@@ -11,7 +11,10 @@ import { identityOf, isSameProcessAlive, type ProcessIdentity } from '../lib/pro
  */
 export async function takeForegroundLock(dataDirectory: string): Promise<AsyncDisposable> {
   await mkdir(dataDirectory, { recursive: true, mode: 0o711 })
-  const lock = acquireLock(join(dataDirectory, 'start.lock'))
+  const path = join(dataDirectory, 'start.lock')
+  const lock = acquireLock(path)
+  // Another user's read lock on it would keep us from starting.
+  if (lock !== null) await chmod(path, 0o600)
   if (lock === null) {
     const running = await readForeground(dataDirectory)
     const who = running === null ? 'another process' : `process ${running.pid}`

@@ -1,0 +1,121 @@
+import { hostname, userInfo } from 'node:os'
+import { join } from 'node:path'
+
+import { type Config, type Environment, loadConfig } from './config/config.ts'
+import { systemClock } from './lib/clock.ts'
+import { createLogger } from './lib/logger.ts'
+import { endApps } from './platform/end-apps.ts'
+import { takeForegroundLock } from './platform/foreground-lock.ts'
+import { keepPlatform } from './platform/keep-platform.ts'
+import { createLineWriter, outliveReaders } from './platform/process-output.ts'
+import { describeStart } from './platform/start-banner.ts'
+import { aborted, listenForStop, type StopRequests } from './platform/stop-requests.ts'
+import { waitUntilReady } from './platform/wait-until-ready.ts'
+import { removeOldPrograms } from './spawner/install-program.ts'
+import { createLocalSpawner } from './spawner/local-spawner.ts'
+import type { SupervisedProcess } from './spawner/platform-processes.ts'
+import { prepareHost } from './spawner/prepare-host.ts'
+import { startSpawnerServer } from './spawner/spawner-server.ts'
+
+const CHECKOUT = join(import.meta.dirname, '..')
+const clock = systemClock
+
+/**
+ * `nanoscale start`, the foreground process: it is the spawner, and keeps the control plane and the traffic process
+ * running. Ends when asked to; what it leaves running is adopted by the next one.
+ */
+export async function start(env: Environment): Promise<void> {
+  try {
+    await runForeground(env)
+  } finally {
+    // The channel to the launcher would keep this process alive.
+    if (process.connected) process.disconnect?.()
+  }
+}
+
+async function runForeground(env: Environment): Promise<void> {
+  outliveReaders()
+  process.umask(0o022)
+  const config = loadConfig(env)
+  const { dataDirectory } = config
+  const requests = listenForStop({ clock })
+  const log = createLogger({ level: config.logLevel, write: createLineWriter() })
+  await using _lock = await takeForegroundLock(dataDirectory)
+  const host = await prepareHost({
+    dataDirectory,
+    checkout: CHECKOUT,
+    nodePath: process.execPath,
+  })
+  await using spawner = createLocalSpawner({
+    dataDirectory,
+    platformUser: host.platformUser,
+    clock,
+  })
+  await using _server = await startSpawnerServer({
+    spawner,
+    socketPath: join(dataDirectory, 'run', 'spawner.sock'),
+    stagingDirectory: dataDirectory,
+    socketOwner: host.platformUser,
+    log: log.child({ room: 'spawner' }),
+  })
+  const { traffic, control } = await keepPlatform({ clock, log }, { config, host, env })
+  const isReady = await becomeReady(config, [traffic, control], requests)
+  if (isReady && host.platformUser !== null) removeOldPrograms(dataDirectory, host.program)
+  await untilAskedToStop([traffic, control], requests)
+  tellLauncher('ending')
+  await stopControl(control, requests)
+  if (!requests.wantsAll()) return
+  say('Stopping traffic and apps …')
+  await traffic.stop()
+  await endApps(spawner, dataDirectory, config.stopGraceSeconds * 1000)
+  say('Nothing of NanoScale runs any more.')
+}
+
+async function becomeReady(
+  config: Config,
+  processes: readonly SupervisedProcess[],
+  requests: StopRequests,
+): Promise<boolean> {
+  const gaveUp = processes.map((kept) => kept.gaveUp)
+  const signal = AbortSignal.any([requests.signal, ...gaveUp])
+  try {
+    await waitUntilReady({ clock }, config, signal)
+  } catch (error) {
+    if (requests.signal.aborted) return false
+    await Promise.all(processes.map((kept) => kept.stop()))
+    throw error
+  }
+  tellLauncher('ready')
+  const around = { env: process.env, userName: userName(), hostName: hostname() }
+  say(describeStart(config, around))
+  return true
+}
+
+/** Throws when a process cannot be kept running any more: the launcher then starts us again, with pauses. */
+async function untilAskedToStop(
+  processes: readonly SupervisedProcess[],
+  requests: StopRequests,
+): Promise<void> {
+  const gaveUp = AbortSignal.any(processes.map((kept) => kept.gaveUp))
+  await aborted(AbortSignal.any([requests.signal, gaveUp]))
+  if (!requests.signal.aborted) gaveUp.throwIfAborted()
+}
+
+async function stopControl(control: SupervisedProcess, requests: StopRequests): Promise<void> {
+  say('Stopping the control plane; traffic and apps go on. Ctrl-C again ends them too.')
+  await control.stop()
+  await requests.settled()
+}
+
+function userName(): string {
+  return process.env['SUDO_USER'] ?? userInfo().username
+}
+
+/** See `launcher/keep-running.js`. */
+function tellLauncher(message: 'ready' | 'ending'): void {
+  process.send?.(message)
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
