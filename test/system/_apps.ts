@@ -1,14 +1,10 @@
 import { readFileSync } from 'node:fs'
-import { stripTypeScriptTypes } from 'node:module'
 import path from 'node:path'
 
 /** The files of a repository. */
 export type Files = Record<string, string>
 
-// Node runs it as a module although its name ends in .js, by its syntax.
-const SERVER = stripTypeScriptTypes(
-  readFileSync(path.join(import.meta.dirname, '_app-server.ts'), 'utf8'),
-)
+const SERVER = readFileSync(path.join(import.meta.dirname, '_app-server.ts'), 'utf8')
 
 /** An app without dependencies that answers `version`; its build waits `buildMs` first. */
 export function testApp(options: {
@@ -37,7 +33,8 @@ export function testApp(options: {
     'build.js':
       options.build ??
       `setTimeout(() => require('node:fs').writeFileSync('built.txt', 'yes'), ${options.buildMs ?? 0})\n`,
-    'server.js': options.server ?? SERVER,
+    'server.js': options.server ?? `import './app.ts'\n`,
+    'app.ts': SERVER,
     'version.txt': options.version,
     ...(options.release === undefined ? {} : { 'release.js': options.release }),
   }

@@ -105,7 +105,7 @@ async function changeVariables(platform: Platform, project: TestProject): Promis
   const values = {
     QUOTES: `'single' "double" \`tick\``,
     LINES: 'one\ntwo\r\n\tthree\n',
-    SHELL: '$HOME ${PATH} $(id); rm -rf / && echo | cat > /tmp/x \\ \\n',
+    SUBSTITUTION: '$HOME ${PATH} $(id); rm -rf / && echo | cat > /tmp/x \\ \\n',
     UNICODE: 'ä 漢 🦉',
     SPACES: '  around  ',
     EQUALS: '=a=b=',

@@ -45,7 +45,8 @@ describe('static site', () => {
     assert.match(missing.text, /Nothing here/)
     assert.equal((await platform.get(site.hostname, '/deep/')).text, 'deep')
     for (const escape of ['/../../../../etc/passwd', '/%2e%2e/%2e%2e/etc/passwd', '/.git/config']) {
-      assert.equal((await platform.get(site.hostname, escape)).status, 404, escape)
+      const { status } = await platform.get(site.hostname, escape)
+      assert.ok(status === 400 || status === 404, `${escape} answered ${status}`)
     }
 
     const next = await repository.push({ 'index.html': '<title>Changed</title>' })
