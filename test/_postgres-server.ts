@@ -17,7 +17,8 @@ for (const path of [socketDirectory, join(directory, 'data')]) {
   mkdirSync(path, { mode: 0o700 })
   if (identity.uid !== undefined) chownSync(path, identity.uid, identity.gid)
 }
-chmodSync(directory, 0o755)
+// A control plane under another user connects too; trust is the whole authentication here.
+for (const path of [directory, socketDirectory]) chmodSync(path, 0o755)
 
 const initialised = spawnSync(
   binary('initdb'),

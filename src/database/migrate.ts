@@ -1,6 +1,6 @@
 import { Migrator, type MigrationResult } from 'kysely/migration'
 
-import { OperationError } from '../lib/errors.ts'
+import { messageOf, OperationError } from '../lib/errors.ts'
 import type { Database } from './database.ts'
 import * as projects from './migrations/0001-projects.ts'
 import * as deployments from './migrations/0002-deployments.ts'
@@ -35,9 +35,11 @@ function namesOf(result: {
   results?: readonly MigrationResult[] | undefined
 }): string[] {
   if (result.error !== undefined) {
-    throw new OperationError('database.migration_failed', 'Cannot migrate the database', {
-      cause: result.error,
-    })
+    throw new OperationError(
+      'database.migration_failed',
+      `Cannot migrate the database: ${messageOf(result.error)}`,
+      { cause: result.error },
+    )
   }
   return (result.results ?? []).map((migration) => migration.migrationName)
 }

@@ -112,7 +112,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
 
   const pids = async () => {
     const facts: Record<'control' | 'traffic', { pid: number }> = JSON.parse(
-      await readFile(path.join(dataDirectory, 'platform.json'), 'utf8'),
+      await readFile(path.join(dataDirectory, 'run/platform.json'), 'utf8'),
     )
     const [spawner] = await childrenOf(launcher.pid ?? -1)
     assert.ok(spawner, 'the launcher has no child')
@@ -176,10 +176,12 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     },
   }
   try {
-    await waitFor('the platform to be ready', 90_000, async () => {
-      assert.equal(launcher.exitCode, null, 'start has ended')
-      return await isReady()
-    })
+    await waitFor(
+      'the platform to be ready',
+      90_000,
+      async () => launcher.exitCode !== null || (await isReady()),
+    )
+    assert.equal(launcher.exitCode, null, 'start has ended')
   } catch (error) {
     const printed = await output()
     await platform[Symbol.asyncDispose]()
