@@ -37,6 +37,8 @@ export function listenForStop(deps: { clock: Clock }): StopRequests {
   })
   // Nobody would start us again: rather end in order than linger.
   process.once('disconnect', stop)
+  // Listening for that would keep us alive after everything else has ended.
+  process.channel?.unref()
   return {
     signal: first.signal,
     wantsAll: () => all.signal.aborted,
