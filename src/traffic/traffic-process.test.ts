@@ -211,6 +211,15 @@ describe('startTraffic()', () => {
     })
   })
 
+  it('does not share its port with the traffic process of another data directory', async () => {
+    await using directory = await makeDirectory()
+    await using other = await makeDirectory()
+    await using traffic = await startTestTraffic(directory.path)
+    await assert.rejects(startTestTraffic(other.path, { port: traffic.port }), {
+      code: 'traffic.port_in_use',
+    })
+  })
+
   it('starts without routes when the stored table is damaged', async () => {
     await using directory = await makeDirectory()
     const { routesFile } = pathsIn(directory.path)

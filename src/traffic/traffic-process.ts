@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
+
 import { messageOf, OperationError, systemErrorCode } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import { listeningUid as listeningUidOfHost } from '../lib/socket-owner.ts'
@@ -97,11 +100,40 @@ async function loadRoutes(options: TrafficOptions): Promise<RouteTable | null> {
   }
 }
 
+/**
+ * Ports may be shared so that a new process takes over from an old one. With a stranger, such as a second NanoScale of
+ * another data directory, it would share visitors: half of them would meet the wrong apps.
+ */
+async function refuseSharing({ bind, port, controlSocketPath }: TrafficOptions): Promise<void> {
+  if (port === 0 || (await hasListener(controlSocketPath))) return
+  const probe = createServer()
+  const listening = once(probe, 'listening')
+  probe.listen({ host: bind, port, exclusive: true })
+  await listening
+  probe.close()
+  await once(probe, 'close')
+}
+
+/** True while the process that we replace serves. */
+async function hasListener(socketPath: string): Promise<boolean> {
+  const socket = connect(socketPath)
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch {
+    return false
+  } finally {
+    socket.destroy()
+  }
+}
+
 async function listen(
   server: ReturnType<typeof createTrafficServer>,
-  { bind, port }: TrafficOptions,
+  options: TrafficOptions,
 ): Promise<number> {
+  const { bind, port } = options
   try {
+    await refuseSharing(options)
     return await server.listen({ host: bind, port })
   } catch (cause) {
     if (systemErrorCode(cause) !== 'EADDRINUSE') throw cause

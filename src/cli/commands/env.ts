@@ -84,7 +84,7 @@ async function finish(
   options: { follow: boolean },
 ): Promise<void> {
   if (change.deployment_id !== null && options.follow && !session.json) {
-    session.out('Changed. The app restarts with it, without a build')
+    session.out('Changed. The app restarts with it; it is built again only for a build variable')
     return await followDeployment(session, project, change.deployment_id)
   }
   show(
