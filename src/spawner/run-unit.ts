@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 
 import type { Clock } from '../lib/clock.ts'
+import { collectOutput } from '../lib/collect-output.ts'
 import { OperationError } from '../lib/errors.ts'
 import type { CommandResult } from '../lib/run-command.ts'
 import type { RunningUnits } from './running-units.ts'
@@ -29,8 +30,8 @@ export async function runUnit(
   ])
   const closed = new Promise<void>((resolve) => child.once('close', () => resolve()))
   const maxBytes = spec.maxOutputBytes ?? DEFAULT_OUTPUT_BYTES
-  const stdout = collect(child.stdout, maxBytes)
-  const stderr = collect(child.stderr, maxBytes)
+  const stdout = collectOutput(child.stdout, maxBytes)
+  const stderr = collectOutput(child.stderr, maxBytes)
   feed(child, spec.stdin ?? '')
   const deadline = AbortSignal.timeout(spec.timeoutMs)
   const ending = AbortSignal.any(signal === undefined ? [deadline] : [deadline, signal])
@@ -68,21 +69,4 @@ function whenAborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve()
     else signal.addEventListener('abort', () => resolve(), { once: true })
   })
-}
-
-function collect(stream: NodeJS.ReadableStream | null, maxBytes: number) {
-  const chunks: Buffer[] = []
-  let size = 0
-  let cut = false
-  stream?.on('data', (chunk: Buffer) => {
-    const room = maxBytes - size
-    if (chunk.length > room) cut = true
-    if (room <= 0) return
-    chunks.push(chunk.subarray(0, room))
-    size += Math.min(chunk.length, room)
-  })
-  return {
-    text: () => Buffer.concat(chunks).toString('utf8'),
-    truncated: () => cut,
-  }
 }
