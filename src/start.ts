@@ -6,7 +6,7 @@ import { systemClock } from './lib/clock.ts'
 import { createLogger } from './lib/logger.ts'
 import { endApps } from './platform/end-apps.ts'
 import { takeForegroundLock } from './platform/foreground-lock.ts'
-import { keepPlatform } from './platform/keep-platform.ts'
+import { keepPlatform, type Platform } from './platform/keep-platform.ts'
 import { createLineWriter, outliveReaders } from './platform/process-output.ts'
 import { describeStart } from './platform/start-banner.ts'
 import { aborted, listenForStop, type StopRequests } from './platform/stop-requests.ts'
@@ -58,8 +58,11 @@ async function runForeground(env: Environment): Promise<void> {
     socketOwner: host.platformUser,
     log: log.child({ room: 'spawner' }),
   })
-  const { traffic, control } = await keepPlatform({ clock, log }, { config, host, env })
-  const isReady = await becomeReady(config, [traffic, control], requests)
+  const platform = await keepPlatform({ clock, log }, { config, host, env })
+  // Their end here is the end of watching them: what runs then goes on.
+  await using traffic = platform.traffic
+  await using control = platform.control
+  const isReady = await becomeReady(config, platform, requests)
   if (isReady && host.platformUser !== null) removeOldPrograms(dataDirectory, host.program)
   await untilAskedToStop([traffic, control], requests)
   tellLauncher('ending')
@@ -73,16 +76,17 @@ async function runForeground(env: Environment): Promise<void> {
 
 async function becomeReady(
   config: Config,
-  processes: readonly SupervisedProcess[],
+  { traffic, control, wasServing }: Platform,
   requests: StopRequests,
 ): Promise<boolean> {
-  const gaveUp = processes.map((kept) => kept.gaveUp)
-  const signal = AbortSignal.any([requests.signal, ...gaveUp])
+  const signal = AbortSignal.any([requests.signal, traffic.gaveUp, control.gaveUp])
   try {
-    await waitUntilReady({ clock }, config, signal)
+    await waitUntilReady({ clock }, config.dataDirectory, signal)
   } catch (error) {
     if (requests.signal.aborted) return false
-    await Promise.all(processes.map((kept) => kept.stop()))
+    await control.stop()
+    // A failed upgrade must not take apps off the air; a failed first start leaves nothing behind.
+    if (!wasServing) await traffic.stop()
     throw error
   }
   tellLauncher('ready')

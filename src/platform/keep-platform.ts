@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Config } from '../config/config.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type Logger, silentLogger } from '../lib/logger.ts'
+import { isSameProcessAlive } from '../lib/process-identity.ts'
 import { superviseProcess, type SupervisedProcess } from '../spawner/platform-processes.ts'
 import { openPlatformState } from '../spawner/platform-state.ts'
 import type { PreparedHost } from '../spawner/prepare-host.ts'
@@ -16,6 +17,13 @@ const CONTROL_STOP_MS = 15_000
 /** What traffic needs beyond its drain. */
 const TRAFFIC_MARGIN_MS = 5000
 
+export interface Platform {
+  traffic: SupervisedProcess
+  control: SupervisedProcess
+  /** An earlier foreground process left traffic running: visitors depend on it whatever becomes of this start. */
+  wasServing: boolean
+}
+
 /** Keeps the traffic process and the control plane running: apps answer first, from the table on disk. */
 export async function keepPlatform(
   deps: { clock: Clock; log: Logger },
@@ -24,7 +32,7 @@ export async function keepPlatform(
     host: PreparedHost
     env: Readonly<Record<string, string | undefined>>
   },
-): Promise<{ traffic: SupervisedProcess; control: SupervisedProcess }> {
+): Promise<Platform> {
   const { host, config } = options
   const { dataDirectory } = config
   const processes = describeProcesses({
@@ -35,6 +43,8 @@ export async function keepPlatform(
     env: options.env,
   })
   const state = openPlatformState(join(dataDirectory, 'run', 'platform.json'))
+  const earlier = state.read('traffic')
+  const wasServing = earlier !== null && isSameProcessAlive(earlier)
   const specOf = (platformProcess: PlatformProcess) => ({
     ...platformProcess,
     user: host.platformUser,
@@ -60,7 +70,7 @@ export async function keepPlatform(
       stopGraceMs: CONTROL_STOP_MS,
     },
   )
-  return { traffic, control }
+  return { traffic, control, wasServing }
 }
 
 /** A process of another command or other settings is replaced, not adopted. */

@@ -1,5 +1,9 @@
+import { request } from 'node:http'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+
 import type { Clock } from '../lib/clock.ts'
-import { OperationError } from '../lib/errors.ts'
+import { messageOf, OperationError } from '../lib/errors.ts'
 
 const FIRST_PAUSE_MS = 20
 const LONGEST_PAUSE_MS = 250
@@ -13,38 +17,36 @@ const ANSWER_MS = 2000
  */
 export async function waitUntilReady(
   deps: { clock: Clock },
-  address: { bind: string; port: number },
+  dataDirectory: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const url = `http://${reachable(address.bind)}:${address.port}/readyz`
+  // Not the port: another program on it may say that it is ready.
+  const socketPath = join(dataDirectory, 'run', 'operator.sock')
   const deadline = deps.clock.now() + DEADLINE_MS
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
-    const seen = await ask(url)
+    const seen = await ask(socketPath)
     if (seen === 'ready') return
     if (deps.clock.now() > deadline) {
       throw new OperationError(
         'start.not_ready',
-        `Cannot finish the start within ${DEADLINE_MS / 1000} s: ${url} says ${seen}`,
+        `Cannot finish the start within ${DEADLINE_MS / 1000} s: the control plane says ${seen}`,
       )
     }
     await deps.clock.sleep(pauseMs, signal)
   }
 }
 
-async function ask(url: string): Promise<string> {
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS) })
-    const text = await response.text()
-    return response.ok ? 'ready' : `${response.status} ${text.slice(0, 500)}`
-  } catch (error) {
-    const cause = error instanceof Error ? error.cause : undefined
-    return cause instanceof Error ? cause.message : String(error)
-  }
-}
-
-/** The unspecified address is where it listens, not where it can be reached. */
-function reachable(bind: string): string {
-  if (bind === '0.0.0.0') return '127.0.0.1'
-  if (bind === '::') return '[::1]'
-  return bind.includes(':') ? `[${bind}]` : bind
+function ask(socketPath: string): Promise<string> {
+  return new Promise((resolve) => {
+    const asked = request({ socketPath, path: '/readyz', timeout: ANSWER_MS, agent: false })
+    asked.once('timeout', () => asked.destroy(new Error('it does not answer')))
+    asked.once('error', (error) => resolve(error.message))
+    asked.once('response', (response) => {
+      text(response).then(
+        (body) => resolve(response.statusCode === 200 ? 'ready' : `${response.statusCode} ${body}`),
+        (error: unknown) => resolve(messageOf(error)),
+      )
+    })
+    asked.end()
+  })
 }
