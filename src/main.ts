@@ -1,6 +1,6 @@
 import process from 'node:process'
 
-import { isOperationError } from './lib/errors.ts'
+import { isOperationError, OperationError } from './lib/errors.ts'
 
 /** Commands of the command line that work without a running NanoScale. */
 const OFFLINE = {
@@ -11,13 +11,20 @@ const OFFLINE = {
   migrate: async () => (await import('./cli/offline/migrate-command.ts')).migrateCommand(),
 }
 
+/** What the verbs that are not the command line's understand after their name. */
+const OPTIONS: Readonly<Record<string, readonly string[]>> = { start: [], stop: ['--all'] }
+
 /** Each verb loads only what it needs: the foreground and the traffic process stay small, the command line quick. */
-async function run(verb = ''): Promise<void> {
-  switch (verb) {
+async function run([verb = '', ...words]: readonly string[]): Promise<void> {
+  const wantsHelp = words.includes('--help') || words.includes('-h')
+  if (verb in OPTIONS && !wantsHelp) refuseOthers(verb, words)
+  switch (wantsHelp && verb in OPTIONS ? '--help' : verb) {
+    case '--help':
+      return (await import('./cli/main.ts')).runCli(['--help'], OFFLINE)
     case 'start':
       return (await import('./start.ts')).start(process.env)
     case 'stop':
-      return (await import('./stop.ts')).stop(process.env, process.argv.slice(3))
+      return (await import('./stop.ts')).stop(process.env, { all: words.includes('--all') })
     case 'control':
       return (await import('./control.ts')).runControl(process.env)
     case 'traffic':
@@ -27,8 +34,15 @@ async function run(verb = ''): Promise<void> {
   }
 }
 
+function refuseOthers(verb: string, words: readonly string[]): void {
+  const other = words.find((word) => OPTIONS[verb]?.includes(word) !== true)
+  if (other === undefined) return
+  const sentence = `Cannot understand "${other}" after "nanoscale ${verb}": see nanoscale --help`
+  throw new OperationError('cli.unknown_option', sentence)
+}
+
 try {
-  await run(process.argv[2])
+  await run(process.argv.slice(2))
 } catch (error) {
   // What a person can act on is one sentence; a defect keeps its stack.
   if (!isOperationError(error)) throw error

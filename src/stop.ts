@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 
 import { type Environment, loadConfig } from './config/config.ts'
 import { OperationError } from './lib/errors.ts'
@@ -14,17 +13,16 @@ const DEADLINE_MS = 120_000
  * `nanoscale stop`: asks the process of `nanoscale start` to end, as Ctrl-C would; with `--all` traffic and apps too.
  * Resolves when it is gone.
  */
-export async function stop(env: Environment, args: string[]): Promise<void> {
-  const { values } = parseArgs({ args, options: { all: { type: 'boolean', default: false } } })
+export async function stop(env: Environment, { all }: { all: boolean }): Promise<void> {
   const { dataDirectory } = loadConfig(env)
   const running = await readForeground(dataDirectory)
   if (running === null) {
     throw new OperationError(
       'stop.not_running',
-      `Cannot stop NanoScale on "${dataDirectory}": it is not running there${values.all ? '; to end apps that go on, start it and stop it with --all' : ''}`,
+      `Cannot stop NanoScale on "${dataDirectory}": it is not running there${all ? '; to end apps that go on, start it and stop it with --all' : ''}`,
     )
   }
-  ask(running.pid, values.all ? 'SIGUSR2' : 'SIGTERM')
+  ask(running.pid, all ? 'SIGUSR2' : 'SIGTERM')
   const deadline = Date.now() + DEADLINE_MS
   while (isSameProcessAlive(running)) {
     if (Date.now() > deadline) {
@@ -36,7 +34,7 @@ export async function stop(env: Environment, args: string[]): Promise<void> {
     await sleep(POLL_MS)
   }
   process.stdout.write(
-    values.all
+    all
       ? 'Stopped: nothing of NanoScale runs any more.\n'
       : 'The control plane stopped; traffic and apps go on.\n',
   )
