@@ -11,8 +11,8 @@ import { deletionJob } from './deployments/delete-projects.ts'
 import { startDeploymentEngine } from './deployments/deployment-engine.ts'
 import { createDeploymentEvents } from './deployments/deployment-events.ts'
 import type { EngineDeps } from './deployments/engine-deps.ts'
+import { instanceJobs } from './deployments/instance-jobs.ts'
 import type { InstanceLogPlaces } from './deployments/instance-logs.ts'
-import { logRotationJob } from './deployments/keep-logs-small.ts'
 import { reconcileBranch } from './deployments/reconcile-branch.ts'
 import { examine } from './doctor/examine.ts'
 import { ensureDefaultOrganization } from './identity/organizations.ts'
@@ -71,7 +71,7 @@ export async function createApp(options: {
   const engine = stack.use(
     startDeploymentEngine(engineDeps, (deps) => [
       deletionJob({ ...deps, config, logPlaces: base.logPlaces }),
-      logRotationJob(base),
+      ...instanceJobs(base),
     ]),
   )
   const closing = stack.move()
