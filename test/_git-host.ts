@@ -20,6 +20,8 @@ export type GitHostFault =
   | { kind: 'delay'; ms: number }
   /** Ends the answer's body, and the connection, after so many bytes. */
   | { kind: 'truncate'; bytes: number }
+  /** Advertises refs without end; stops when the client goes away. */
+  | { kind: 'endless' }
   /** Closes the connection without a byte. */
   | { kind: 'reset' }
 
@@ -31,6 +33,8 @@ export interface GitHost extends AsyncDisposable {
   readonly port: number
   /** `METHOD /path` of every request so far, in order. */
   readonly requests: readonly string[]
+  /** Every `Authorization` header that was ever sent here. */
+  readonly credentials: readonly string[]
   /** Requests whose line contains `text`. */
   count(text: string): number
   /** The next `times` requests (those whose line contains `only`, when given) meet this fault. */
@@ -50,11 +54,13 @@ export async function startGitHost(options: { port?: number } = {}): Promise<Git
   const directory = await mkdtemp(join(tmpdir(), 'git-host-'))
   const backend = join(await runGit(directory, ['--exec-path']), 'git-http-backend')
   const requests: string[] = []
+  const credentials: string[] = []
   const faults: PendingFault[] = []
   const sockets = new Set<Socket>()
   const server = createServer((request, response) => {
     const line = `${request.method} ${request.url}`
     requests.push(line)
+    if (request.headers.authorization) credentials.push(request.headers.authorization)
     const pending = faults.find(({ only, times }) => times > 0 && line.includes(only))
     if (pending) pending.times -= 1
     answer(pending?.fault, { request, response, backend, directory })
@@ -72,6 +78,7 @@ export async function startGitHost(options: { port?: number } = {}): Promise<Git
     hostEntry: `127.0.0.1:${port}@private`,
     port,
     requests,
+    credentials,
     count: (text) => requests.filter((line) => line.includes(text)).length,
     inject: (fault, { times = 1, only = '' } = {}) => void faults.push({ fault, times, only }),
     clearFaults: () => void faults.splice(0),
@@ -114,10 +121,34 @@ function answer(fault: GitHostFault | undefined, exchange: Exchange): void {
     }
     case 'truncate':
       return serveGit(exchange, fault.bytes)
+    case 'endless':
+      advertiseWithoutEnd(response)
+      return
     case 'reset':
       request.socket.destroy()
       return
   }
+}
+
+/** A valid beginning of protocol version 0, then one ref after another for as long as somebody reads. */
+function advertiseWithoutEnd(response: ServerResponse): void {
+  const packet = (text: string) => (text.length + 4).toString(16).padStart(4, '0') + text
+  const sha = 'a'.repeat(40)
+  let count = 0
+  const write = () => {
+    let isTaken = true
+    while (isTaken && !response.destroyed) {
+      const refs = Array.from({ length: 500 }, () => {
+        return packet(`${sha} refs/heads/${String(count++).padStart(200, '0')}\n`)
+      })
+      isTaken = response.write(refs.join(''))
+    }
+  }
+  response.writeHead(200, { 'content-type': 'application/x-git-upload-pack-advertisement' })
+  const start = packet('# service=git-upload-pack\n')
+  response.write(`${start}0000${packet(`${sha} refs/heads/0\0multi_ack\n`)}`)
+  response.on('drain', write)
+  write()
 }
 
 /** Runs `git http-backend` as the CGI program that it is. */

@@ -14,6 +14,11 @@ interface Failure {
 
 /** In order: the first that fits decides. `$1` is what the first group matched. */
 const FAILURES: readonly (readonly [RegExp, Failure['code'], string])[] = [
+  [
+    /[Oo]ut of memory|(?:malloc|realloc|calloc|mmap) failed/,
+    'source.refused',
+    'git needs more memory for its answer than it may use',
+  ],
   [/File too large|died of signal 25/, 'source.refused', 'it is larger than a mirror may be'],
   [
     /No space left on device|Disk quota exceeded/,

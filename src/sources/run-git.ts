@@ -39,7 +39,12 @@ export async function runGit(
       ...(site.mirror === undefined ? {} : { mirror: site.mirror }),
       ...gitCommand(run),
       directory: site.place,
-      limits: { maxProcesses: 4096, maxOpenFiles: 1024, maxFileBytes: limits.mirrorBytes },
+      limits: {
+        maxProcesses: 4096,
+        maxOpenFiles: 1024,
+        maxFileBytes: limits.mirrorBytes,
+        maxDataBytes: limits.gitMemoryBytes,
+      },
       ...(run.stdin === undefined ? {} : { stdin: run.stdin }),
       timeoutMs: run.timeoutMs ?? limits.localTimeoutMs,
       ...(run.maxOutputBytes === undefined ? {} : { maxOutputBytes: run.maxOutputBytes }),

@@ -24,6 +24,8 @@ export interface SourceLimits {
   localTimeoutMs: number
   /** Disk use of one mirror. */
   mirrorBytes: number
+  /** Memory of one process of git: a host may send refs without end, which git collects before it looks at them. */
+  gitMemoryBytes: number
   /** Between two looks at the disk use while a fetch runs. */
   usageIntervalMs: number
   /** Waits before the second and third attempt after a failure that may pass. */
@@ -35,6 +37,7 @@ const DEFAULT_LIMITS: SourceLimits = {
   fetchTimeoutMs: 600_000,
   localTimeoutMs: 60_000,
   mirrorBytes: 4 * 1024 ** 3,
+  gitMemoryBytes: 1024 ** 3,
   usageIntervalMs: 1000,
   retryAfterMs: [500, 2000],
 }

@@ -20,7 +20,12 @@ const SPEC = {
   limits: { maxProcesses: 100, maxOpenFiles: 1024 },
   unit: 'build-1',
 }
-const NO_CEILINGS = { maxProcesses: Infinity, maxOpenFiles: Infinity, maxFileBytes: Infinity }
+const NO_CEILINGS = {
+  maxProcesses: Infinity,
+  maxOpenFiles: Infinity,
+  maxFileBytes: Infinity,
+  maxDataBytes: Infinity,
+}
 
 describe('accountCommand()', () => {
   it('limits the command, refuses new privileges and enters the directory as the account', () => {
@@ -54,10 +59,26 @@ describe('accountCommand()', () => {
   })
 
   it('never asks for more than the spawner may give', () => {
-    const limits = { maxProcesses: 100, maxOpenFiles: 100_000, maxFileBytes: 5000 }
-    const ceilings = { maxProcesses: 50, maxOpenFiles: 20_000, maxFileBytes: 6000 }
+    const limits = {
+      maxProcesses: 100,
+      maxOpenFiles: 100_000,
+      maxFileBytes: 5000,
+      maxDataBytes: 800,
+    }
+    const ceilings = {
+      maxProcesses: 50,
+      maxOpenFiles: 20_000,
+      maxFileBytes: 6000,
+      maxDataBytes: 900,
+    }
     const { argv } = accountCommand(TOOLS, { ...SPEC, argv: ['a'], limits }, ceilings)
-    assert.deepEqual(argv.slice(5, 9), ['--nproc=50', '--nofile=20000', '--fsize=5000', '--core=0'])
+    assert.deepEqual(argv.slice(5, 10), [
+      '--nproc=50',
+      '--nofile=20000',
+      '--fsize=5000',
+      '--data=800',
+      '--core=0',
+    ])
   })
 
   it('does not let a command name a unit of its own', () => {
@@ -90,6 +111,7 @@ describe('limitCeilingsOf()', () => {
   it('reads the hard limits', () => {
     const text = [
       'Limit                     Soft Limit           Hard Limit           Units     ',
+      'Max data size             unlimited            unlimited            bytes     ',
       'Max file size             unlimited            unlimited            bytes     ',
       'Max processes             96365                96366                processes ',
       'Max open files            1024                 20000                files     ',
@@ -98,6 +120,7 @@ describe('limitCeilingsOf()', () => {
       maxProcesses: 96_366,
       maxOpenFiles: 20_000,
       maxFileBytes: Infinity,
+      maxDataBytes: Infinity,
     })
   })
 })

@@ -14,6 +14,7 @@ export interface LimitCeilings {
   maxProcesses: number
   maxOpenFiles: number
   maxFileBytes: number
+  maxDataBytes: number
 }
 
 /**
@@ -85,10 +86,12 @@ function identityFlags(user: { uid: number; gid: number }): string[] {
 
 function limitFlags(limits: Limits, ceilings: LimitCeilings): string[] {
   const maxFileBytes = Math.min(limits.maxFileBytes ?? Infinity, ceilings.maxFileBytes)
+  const maxDataBytes = Math.min(limits.maxDataBytes ?? Infinity, ceilings.maxDataBytes)
   return [
     `--nproc=${Math.min(limits.maxProcesses, ceilings.maxProcesses)}`,
     `--nofile=${Math.min(limits.maxOpenFiles, ceilings.maxOpenFiles)}`,
     ...(maxFileBytes === Infinity ? [] : [`--fsize=${maxFileBytes}`]),
+    ...(maxDataBytes === Infinity ? [] : [`--data=${maxDataBytes}`]),
     '--core=0',
   ]
 }
@@ -104,5 +107,6 @@ export function limitCeilingsOf(text: string): LimitCeilings {
     maxProcesses: hardLimit('Max processes'),
     maxOpenFiles: hardLimit('Max open files'),
     maxFileBytes: hardLimit('Max file size'),
+    maxDataBytes: hardLimit('Max data size'),
   }
 }

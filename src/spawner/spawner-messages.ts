@@ -107,21 +107,21 @@ function readUnit(value: unknown): string {
 }
 
 function readLimits(value: unknown): Limits {
-  const { maxProcesses, maxOpenFiles, maxFileBytes } = readFields(value, 'limits')
+  const { maxProcesses, maxOpenFiles, maxFileBytes, maxDataBytes } = readFields(value, 'limits')
   return {
     maxProcesses: readInteger(maxProcesses, 'limits.maxProcesses', 1, 1_000_000),
     maxOpenFiles: readInteger(maxOpenFiles, 'limits.maxOpenFiles', 16, 10_000_000),
     ...(maxFileBytes === undefined
       ? {}
-      : {
-          maxFileBytes: readInteger(
-            maxFileBytes,
-            'limits.maxFileBytes',
-            0,
-            Number.MAX_SAFE_INTEGER,
-          ),
-        }),
+      : { maxFileBytes: readBytes(maxFileBytes, 'maxFileBytes') }),
+    ...(maxDataBytes === undefined
+      ? {}
+      : { maxDataBytes: readBytes(maxDataBytes, 'maxDataBytes') }),
   }
+}
+
+function readBytes(value: unknown, name: keyof Limits): number {
+  return readInteger(value, `limits.${name}`, 0, Number.MAX_SAFE_INTEGER)
 }
 
 function readArgv(value: unknown): readonly [string, ...string[]] {

@@ -73,6 +73,8 @@ export interface Limits {
   maxOpenFiles: number
   /** Largest single file that it may write, in bytes. */
   maxFileBytes?: number
+  /** Memory of each process that is its own (heap, anonymous mappings, stacks of threads), in bytes. */
+  maxDataBytes?: number
 }
 
 interface CommandSpec {
