@@ -66,16 +66,7 @@ describe('the timer', () => {
     const repository = await host.createRepository('held', testApp({ version: 'one' }))
     const app = await createProject(platform, { name: 'held', repository })
     const first = await app.waitForLive(await repository.head())
-    const second = await repository.push({ 'version.txt': 'two' })
-    await app.waitForLive(second)
-
-    await platform.api('POST', `/api/projects/${app.id}/rollback`, { number: first.number })
-    await waitFor('the rollback', 20_000, async () => (await app.text('/')) === 'one')
-    await app.waitUntilIdle()
-    await looksAtTheBranch(host, 4)
-    assert.equal(await app.text('/'), 'one', 'the timer does not undo a rollback')
-
-    const skipped = await repository.push({ 'version.txt': 'three' }, 'Draft [skip ci]')
+    const skipped = await repository.push({ 'version.txt': 'draft' }, 'Draft [skip ci]')
     await waitFor('the commit to be considered', 15_000, async () => {
       return (await app.read()).considered_head === skipped
     })
@@ -83,9 +74,19 @@ describe('the timer', () => {
     assert.equal(await app.text('/'), 'one')
     assert.ok((await app.deployments()).every(({ commit }) => commit.sha !== skipped))
 
-    const fourth = await repository.push({ 'version.txt': 'four' }, 'Ready')
-    await app.waitForLive(fourth)
-    assert.equal(await app.text('/'), 'four')
+    const ready = await repository.push({ 'version.txt': 'two' }, 'Ready')
+    await app.waitForLive(ready)
+    assert.equal(await app.text('/'), 'two')
+
+    await platform.api('POST', `/api/projects/${app.id}/rollback`, { number: first.number })
+    await waitFor('the rollback', 20_000, async () => (await app.text('/')) === 'one')
+    await app.waitUntilIdle()
+    await looksAtTheBranch(host, 4)
+    assert.equal(await app.text('/'), 'one', 'the timer does not undo a rollback')
+
+    const next = await repository.push({ 'version.txt': 'three' })
+    await app.waitForLive(next)
+    assert.equal(await app.text('/'), 'three')
     await platform.stopAll()
   })
 
