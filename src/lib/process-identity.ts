@@ -14,6 +14,7 @@ export interface ProcessStat {
   /** One letter; `Z` and `X` are processes that have ended and wait to be collected. */
   state: string
   parentPid: number
+  groupId: number
   sessionId: number
   startTicks: string
 }
@@ -32,10 +33,17 @@ export function readProcessStat(pid: number): ProcessStat | null {
   if (text === null) return null
   // The name is in parentheses and may itself hold spaces and parentheses; what follows the last one is plain.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-  const [state, parentPid, , sessionId] = fields
+  const [state, parentPid, groupId, sessionId] = fields
   const startTicks = fields[19]
   if (state === undefined || startTicks === undefined) return null
-  return { pid, state, parentPid: Number(parentPid), sessionId: Number(sessionId), startTicks }
+  return {
+    pid,
+    state,
+    parentPid: Number(parentPid),
+    groupId: Number(groupId),
+    sessionId: Number(sessionId),
+    startTicks,
+  }
 }
 
 /** When the process started, in clock ticks since boot; null when it is gone or has ended. */

@@ -10,17 +10,28 @@ import { createAccountEnder } from './end-account.ts'
 import { findHostTools } from './host-tools.ts'
 import type { HostTools } from './host-tools.ts'
 import { openLog, removeLog } from './log-file.ts'
+import { findNamespaces } from './namespaces.ts'
+import type { KeptDirectory, Namespaces } from './namespaces.ts'
 import { partsOfPath, pathOfPlace } from './place-paths.ts'
 import { createPlaces } from './places.ts'
 import type { Places } from './places.ts'
-import { findLeader } from './process-table.ts'
+import { findLeader, processesWithVariable, signal } from './process-table.ts'
 import { runUnit } from './run-unit.ts'
 import { createRunningUnits, preferForOutOfMemory } from './running-units.ts'
 import type { RunningUnits } from './running-units.ts'
 import { sealRelease } from './seal-release.ts'
 import { accountCommand, limitCeilingsOf } from './spawn-command.ts'
 import type { LimitCeilings, SpawnCommand } from './spawn-command.ts'
-import type { Account, Isolation, ProcessRef, ProcessSpec, RunSpec, Spawner } from './spawner.ts'
+import type {
+  Account,
+  BuildAccount,
+  Isolation,
+  Place,
+  ProcessRef,
+  ProcessSpec,
+  RunSpec,
+  Spawner,
+} from './spawner.ts'
 import { endUnit, stopUnit } from './stop-unit.ts'
 
 export interface LocalSpawnerOptions {
@@ -41,6 +52,8 @@ export interface LocalSpawner extends Spawner, AsyncDisposable {
   startAgain(spec: ProcessSpec, options: { askedAnother: boolean }): Promise<ProcessRef>
 }
 
+const END_DEADLINE_MS = 15_000
+
 interface Engine {
   dataDirectory: string
   platformUser: { uid: number; gid: number } | null
@@ -48,6 +61,7 @@ interface Engine {
   tools: HostTools
   ceilings: LimitCeilings
   isolation: Isolation
+  namespaces: Namespaces | null
   places: Places
   units: RunningUnits
   /** Units by account, for machines where accounts are no users. */
@@ -81,6 +95,7 @@ export function createLocalSpawner(options: LocalSpawnerOptions): LocalSpawner {
     async endAccount(account) {
       if (account.kind !== 'build') throw notABuild()
       if (isolated) return endBuildUid(isolatedUidOf(account))
+      if (engine.namespaces !== null) return endMarked(engine, account)
       const known = engine.unitsOfAccount.get(keyOf(account)) ?? new Set()
       await Promise.all([...known].map((unit) => endUnit({ clock }, unit, units.findLiving(unit))))
       engine.unitsOfAccount.delete(keyOf(account))
@@ -103,11 +118,14 @@ export function createLocalSpawner(options: LocalSpawnerOptions): LocalSpawner {
 
 function createEngine(options: LocalSpawnerOptions): Engine {
   const tools = findHostTools()
-  const isolation: Isolation = currentUid() === 0 ? 'users' : 'none'
+  const namespaces = findNamespaces(tools, options.dataDirectory)
+  const isolation: Isolation =
+    currentUid() === 0 ? 'users' : namespaces === null ? 'none' : 'namespaces'
   return {
     ...options,
     tools,
     isolation,
+    namespaces,
     ceilings: limitCeilingsOf(readFileSync('/proc/self/limits', 'utf8')),
     places: createPlaces({
       dataDirectory: options.dataDirectory,
@@ -157,7 +175,52 @@ async function commandOf(engine: Engine, spec: ProcessSpec | RunSpec): Promise<S
   const directory = join(pathOfPlace(engine.dataDirectory, place), ...partsOfPath(path))
   const user = engine.isolation === 'users' ? await userOf(engine, spec) : null
   remember(engine, spec)
-  return accountCommand(engine.tools, { ...spec, user, directory }, engine.ceilings)
+  const { tools, namespaces, ceilings, dataDirectory } = engine
+  const wrapper = namespaces?.identity ?? []
+  const command = accountCommand(tools, { ...spec, user, directory, wrapper }, ceilings)
+  if (namespaces === null) return command
+  return namespaces.wrap(command, {
+    unit: spec.unit,
+    account: markOf(engine, spec.account),
+    kept: keptDirectories(dataDirectory, spec),
+  })
+}
+
+/** All that a unit in namespaces sees of the data directory. */
+function keptDirectories(dataDirectory: string, spec: ProcessSpec | RunSpec): KeptDirectory[] {
+  const { directory, mirror, app } = spec
+  const keep = (place: Place) => ({
+    path: pathOfPlace(dataDirectory, place),
+    writable: place.area !== 'releases',
+  })
+  return [
+    { path: join(dataDirectory, 'toolchain'), writable: false, optional: true },
+    keep(directory),
+    ...(mirror === undefined ? [] : [keep({ area: 'mirrors', id: mirror })]),
+    ...(app === undefined ? [] : [keep({ area: 'apps', id: app })]),
+  ]
+}
+
+/** Also ends what an earlier spawner started. The kernel ends all of a namespace before its first process is gone. */
+async function endMarked(engine: Engine, account: BuildAccount): Promise<void> {
+  const deadline = engine.clock.now() + END_DEADLINE_MS
+  for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, 100)) {
+    const pids = processesWithVariable('NANOSCALE_ACCOUNT', markOf(engine, account))
+    if (pids.length === 0) return
+    if (engine.clock.now() > deadline) {
+      throw new OperationError(
+        'spawner.account_not_ended',
+        `Cannot end everything of ${keyOf(account)}: ${pids.length} processes are left after ${END_DEADLINE_MS / 1000} s`,
+      )
+    }
+    for (const pid of pids) signal(pid, 'SIGKILL')
+    await engine.clock.sleep(pauseMs)
+  }
+}
+
+/** In the environment of the first processes of a unit in namespaces, which its commands can neither see nor change. */
+function markOf(engine: Engine, account: Account): string {
+  return `${keyOf(account)}@${engine.dataDirectory}`
 }
 
 async function userOf(engine: Engine, spec: ProcessSpec | RunSpec) {
@@ -166,7 +229,7 @@ async function userOf(engine: Engine, spec: ProcessSpec | RunSpec) {
 }
 
 function remember(engine: Engine, spec: ProcessSpec | RunSpec): void {
-  if (engine.isolation === 'users' || spec.account.kind !== 'build') return
+  if (engine.isolation !== 'none' || spec.account.kind !== 'build') return
   const units = engine.unitsOfAccount.get(keyOf(spec.account)) ?? new Set()
   engine.unitsOfAccount.set(keyOf(spec.account), units.add(spec.unit))
 }

@@ -100,11 +100,29 @@ export function mayBeSignalled(pid: number): boolean {
 
 /** The leader of a living unit of this uid, for a start that is repeated to a new spawner. */
 export function findLeader(unit: string, uid: number): ProcessStat | null {
-  return (
-    membersOfUnit(unit, null)
-      .members.filter((stat) => stat.sessionId === stat.pid && uidOfProcess(stat.pid) === uid)
-      .at(0) ?? null
+  const { members } = membersOfUnit(unit, null)
+  const leaders = members.filter(
+    (stat) => stat.sessionId === stat.pid && uidOfProcess(stat.pid) === uid,
   )
+  // Others opened sessions of their own.
+  const isFirst = ({ parentPid }: ProcessStat) => members.every(({ pid }) => pid !== parentPid)
+  return leaders.find(isFirst) ?? leaders.at(0) ?? null
+}
+
+/** How many pid namespaces a process is in, counted from ours, and whether it is the first process of the innermost. */
+export function pidNamespaceOf(pid: number): { depth: number; isInit: boolean } {
+  const line = /^NSpid:\t(.*)$/m.exec(readProcessFile(pid, 'status') ?? '')?.[1]
+  const pids = line === undefined ? [] : line.split('\t')
+  return { depth: Math.max(pids.length - 1, 0), isInit: pids.length > 1 && pids.at(-1) === '1' }
+}
+
+/** The living processes whose first environment held this variable with this value. */
+export function processesWithVariable(name: string, value: string): number[] {
+  return listPids().filter((pid) => {
+    const environ = readProcessFile(pid, 'environ')
+    if (environ === null || !`\0${environ}`.includes(`\0${name}=${value}\0`)) return false
+    return startTicksOf(pid) !== null && mayBeSignalled(pid)
+  })
 }
 
 /**
@@ -116,17 +134,23 @@ export function killUnit(
   leader: ProcessIdentity | null,
 ): { found: number; certain: boolean } {
   const stopped = new Set<string>()
+  // Mostly nothing is left: then this look is the only one, because each reads several hundred files.
+  let look = membersOfUnit(unit, leader)
+  // With the first process of a pid namespace the kernel ends all the others, however fast they fork.
+  for (const { pid } of look.members) {
+    if (pidNamespaceOf(pid).isInit) signal(pid, 'SIGKILL')
+  }
   for (let pass = 0; pass < STOP_PASSES; pass++) {
-    const running = membersOfUnit(unit, leader).members.filter((stat) => !stopped.has(keyOf(stat)))
+    const running = look.members.filter((stat) => !stopped.has(keyOf(stat)))
     if (running.length === 0) break
     for (const stat of running) {
       stopped.add(keyOf(stat))
       signal(stat.pid, 'SIGSTOP')
     }
+    look = membersOfUnit(unit, leader)
   }
-  const { members, certain } = membersOfUnit(unit, leader)
-  for (const { pid } of members) signal(pid, 'SIGKILL')
-  return { found: members.length, certain }
+  for (const { pid } of look.members) signal(pid, 'SIGKILL')
+  return { found: look.members.length, certain: look.certain }
 }
 
 function keyOf(stat: ProcessStat): string {

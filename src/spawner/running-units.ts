@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess, StdioOptions } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
+import { constants } from 'node:os'
 
 import type { Clock } from '../lib/clock.ts'
 import { OperationError, messageOf } from '../lib/errors.ts'
@@ -44,8 +45,12 @@ export function createRunningUnits(deps: { clock: Clock }) {
       const ref: ProcessRef = { unit, pid, startTicks, bootId: bootId() }
       const exited = new Promise<ExitFacts>((resolve) => {
         child.once('exit', (exitCode, exitSignal) => {
-          remember(ref, { exitCode, exitSignal })
-          resolve({ exitCode, exitSignal })
+          const facts =
+            command.isBehindInit === true
+              ? factsBehindInit({ exitCode, exitSignal })
+              : { exitCode, exitSignal }
+          remember(ref, facts)
+          resolve(facts)
         })
       })
       const entry = { ref, child, exited }
@@ -76,6 +81,15 @@ export function createRunningUnits(deps: { clock: Clock }) {
       for (const { child } of living.values()) child.unref()
     },
   }
+}
+
+const SIGNAL_CODES = 128
+const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, code]) => [code, name]))
+
+/** A command that exits with such a code itself cannot be told from one that was ended by the signal. */
+function factsBehindInit(facts: ExitFacts): ExitFacts {
+  const exitSignal = SIGNAL_NAMES.get((facts.exitCode ?? 0) - SIGNAL_CODES)
+  return exitSignal === undefined ? facts : { exitCode: null, exitSignal }
 }
 
 function keyOf(ref: ProcessRef): string {

@@ -7,6 +7,8 @@ export interface SpawnCommand {
   env: Readonly<Record<string, string>>
   /** Set as root between fork and exec; null when accounts are no users of the machine. */
   user: { uid: number; gid: number } | null
+  /** The process that ends is the first of a pid namespace, which tells of a signal by an exit code, as shells do. */
+  isBehindInit?: boolean
 }
 
 /** The hard limits of the spawner itself: without CAP_SYS_RESOURCE no limit can be raised above them. */

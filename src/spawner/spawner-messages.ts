@@ -48,11 +48,12 @@ export function readRunSpec(value: unknown): RunSpec {
 }
 
 function readCommandSpec(fields: Fields) {
-  const { mirror } = fields
+  const { mirror, app } = fields
   return {
     unit: readUnit(fields['unit']),
     account: readAccount(fields['account']),
     ...(mirror === undefined ? {} : { mirror: requireId(readText(mirror, 'mirror')) }),
+    ...(app === undefined ? {} : { app: requireId(readText(app, 'app')) }),
     argv: readArgv(fields['argv']),
     env: readEnvironment(fields['env']),
     directory: readDirectory(fields['directory']),

@@ -83,6 +83,8 @@ interface CommandSpec {
   account: Account
   /** Lets the process read and write this mirror too. */
   mirror?: string
+  /** Lets the process read and write what this project keeps (area `apps`) too. */
+  app?: string
   argv: readonly [string, ...string[]]
   /** The whole environment; HOME, USER, LOGNAME and PATH are the caller's to give. */
   env: Readonly<Record<string, string>>

@@ -1,7 +1,8 @@
 import type { Clock } from '../lib/clock.ts'
 import { OperationError } from '../lib/errors.ts'
 import { isSameProcessAlive, readProcessStat } from '../lib/process-identity.ts'
-import { killUnit, mayBeSignalled, membersOfUnit, signal } from './process-table.ts'
+import { currentUid } from './accounts.ts'
+import { killUnit, mayBeSignalled, membersOfUnit, pidNamespaceOf, signal } from './process-table.ts'
 import type { ProcessRef } from './spawner.ts'
 
 const KILL_DEADLINE_MS = 10_000
@@ -49,11 +50,20 @@ export async function endUnit(
 
 function askToEnd(ref: ProcessRef): void {
   const leads = readProcessStat(ref.pid)?.sessionId === ref.pid
-  if (leads && isSameProcessAlive(ref) && mayBeSignalled(ref.pid)) {
-    signal(-ref.pid, 'SIGTERM')
+  const isWhole = leads && isSameProcessAlive(ref) && mayBeSignalled(ref.pid)
+  const { members } = membersOfUnit(ref.unit, ref)
+  // Root separates by uids; a namespace is then the app's own affair.
+  const hasInit = currentUid() !== 0 && members.some(({ pid }) => pidNamespaceOf(pid).isInit)
+  if (!hasInit) {
+    if (isWhole) signal(-ref.pid, 'SIGTERM')
+    else for (const { pid } of members) signal(pid, 'SIGTERM')
     return
   }
-  for (const { pid } of membersOfUnit(ref.unit, ref).members) signal(pid, 'SIGTERM')
+  // The leader only waits for the namespace's first process, which takes all with it: both end when the command has.
+  for (const { pid, groupId } of members) {
+    const { depth, isInit } = pidNamespaceOf(pid)
+    if (depth > 0 && !isInit && (!isWhole || groupId === ref.pid)) signal(pid, 'SIGTERM')
+  }
 }
 
 async function isGoneWithin(

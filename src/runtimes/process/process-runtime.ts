@@ -50,6 +50,7 @@ async function startUnit(
     return await deps.spawner.start({
       unit,
       account,
+      app: spec.projectId,
       argv: spec.argv,
       env: appEnvironment({
         own: spec.env,
