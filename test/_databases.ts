@@ -29,13 +29,20 @@ export type OpenTestDatabase = (options?: OpenOptions) => Promise<TestDatabase>
 
 guardTransactions()
 
+/** `npm run check` stays quick on SQLite alone; `npm test` runs the same tests on PostgreSQL too. */
+const ENGINES = (process.env['TEST_ENGINES'] ?? 'sqlite,postgres').split(',')
+
 /** Defines the same tests for SQLite and PostgreSQL; `open` gives each test a fresh database of its own. */
-export function describeOnBothEngines(name: string, body: (open: OpenTestDatabase) => void): void {
+export function describeOnBothEngines(
+  name: string,
+  body: (open: OpenTestDatabase, engine: TestDatabase['engine']) => void,
+): void {
   describe(name, () => {
-    describe('on SQLite', () => body(openSqlite))
+    if (ENGINES.includes('sqlite')) describe('on SQLite', () => body(openSqlite, 'sqlite'))
+    if (!ENGINES.includes('postgres')) return
     const postgres = postgresHere()
     const skip = postgres.kind === 'unavailable' ? postgres.reason : false
-    describe('on PostgreSQL', { skip }, () => body(openPostgres))
+    describe('on PostgreSQL', { skip }, () => body(openPostgres, 'postgres'))
   })
 }
 

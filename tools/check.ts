@@ -37,7 +37,10 @@ async function check(): Promise<boolean> {
 function runStep(argv: readonly [string, ...string[]]): Promise<StepResult> {
   const [file, ...args] = argv
   return new Promise((resolve) => {
-    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(file, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { TEST_ENGINES: 'sqlite', ...process.env },
+    })
     let output = ''
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => (output += text))

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { globSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 
@@ -22,21 +22,43 @@ interface Suite {
 }
 
 /**
- * `npm test`: the check (with the unit tests), then the behaviours. `--unit`: only the unit tests. `--system`: the tests
- * that take a machine, one after another. Words after that select files by a part of their path.
+ * `npm test`: the check (with the unit tests on SQLite), the same on PostgreSQL, then the behaviours. `--unit`: only the
+ * unit tests. `--system`: the tests that take a machine, one after another. Words after that select files by a part of
+ * their path.
  */
 async function main(mode: string | undefined, words: readonly string[]): Promise<Totals> {
-  if (mode === '--unit') return runUnitTests(words)
-  if (mode === '--system') return runSuite(inProcesses('test/system/**/*.test.ts', words, 1))
-  const unit = await runCheck()
+  if (mode === '--unit') return runUnitTests(findUnitTests(words))
+  if (mode === '--system')
+    return runSuite(inProcesses(find(['test/system/**/*.test.ts'], words), 1))
+  if (mode === '--postgres') return runUnitTests(findUnitTests(words).filter(usesDatabase))
+  const unit = await runPart(['tools/check.ts'])
   if (unit.failed > 0) return unit
-  const behaviours = await runSuite(inProcesses('test/*.test.ts', words, 2))
-  return { ...behaviours, passed: unit.passed + behaviours.passed }
+  const postgres = await runPart(['tools/run-tests.ts', '--postgres', ...words], 'postgres')
+  if (postgres.failed > 0) return postgres
+  const files = find(
+    ['src/**/*.process.test.ts', 'launcher/**/*.process.test.ts', 'test/*.test.ts'],
+    words,
+  )
+  const behaviours = await runSuite(inProcesses(files, 2))
+  return {
+    ...behaviours,
+    passed: unit.passed + postgres.passed + behaviours.passed,
+    skipped: [...postgres.skipped, ...behaviours.skipped],
+  }
+}
+
+/** What starts processes of its own takes seconds: `*.process.test.ts` runs with the behaviours. */
+function findUnitTests(words: readonly string[]): string[] {
+  const files = find(['src/**/*.test.ts', 'tools/**/*.test.ts', 'launcher/**/*.test.ts'], words)
+  return files.filter((file) => !file.endsWith('.process.test.ts'))
+}
+
+function usesDatabase(file: string): boolean {
+  return readFileSync(file, 'utf8').includes('describeOnBothEngines')
 }
 
 /** All in this process: starting one for each file takes ten times as long as the tests. */
-async function runUnitTests(words: readonly string[]): Promise<Totals> {
-  const files = find(['src/**/*.test.ts', 'tools/**/*.test.ts', 'launcher/**/*.test.ts'], words)
+async function runUnitTests(files: readonly string[]): Promise<Totals> {
   const totals = await runSuite({ files, isolation: 'none', concurrency: 1 })
   setTimeout(() => {
     console.log(`A unit test left something open: ${process.getActiveResourcesInfo().join(', ')}`)
@@ -45,8 +67,8 @@ async function runUnitTests(words: readonly string[]): Promise<Totals> {
   return totals
 }
 
-function inProcesses(pattern: string, words: readonly string[], concurrency: number): Suite {
-  return { files: find([pattern], words), isolation: 'process', concurrency }
+function inProcesses(files: readonly string[], concurrency: number): Suite {
+  return { files, isolation: 'process', concurrency }
 }
 
 function find(patterns: readonly string[], words: readonly string[]): string[] {
@@ -72,19 +94,24 @@ function runSuite({ files, isolation, concurrency }: Suite): Promise<Totals> {
   })
 }
 
-/** Runs `npm run check` and reads from its lines how many unit tests passed. */
-function runCheck(): Promise<Totals> {
+/** Runs a part in a process of its own and reads from its last lines what passed and what was skipped. */
+function runPart(argv: readonly string[], engines?: string): Promise<Totals> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['tools/check.ts'], {
+    const child = spawn(process.execPath, argv, {
       stdio: ['ignore', 'pipe', 'inherit'],
+      env: engines === undefined ? process.env : { ...process.env, TEST_ENGINES: engines },
     })
-    let passed = 0
+    let output = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       process.stdout.write(text)
-      passed = Number(/(\d+) passed/.exec(text)?.[1] ?? passed)
+      output += text
     })
     child.once('error', reject)
-    child.once('close', (code) => resolve({ passed, failed: code === 0 ? 0 : 1, skipped: [] }))
+    child.once('close', (code) => {
+      const passed = Number([...output.matchAll(/(\d+) passed/g)].at(-1)?.[1] ?? 0)
+      const skipped = [...output.matchAll(/^skipped (.*)$/gm)].map(([, test]) => test ?? '')
+      resolve({ passed, failed: code === 0 ? 0 : 1, skipped })
+    })
   })
 }
 
