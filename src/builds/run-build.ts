@@ -207,6 +207,8 @@ async function requireOutput(
   signal: AbortSignal,
 ): Promise<string> {
   const path = posix.join(SOURCE_DIRECTORY, plan.rootDirectory, plan.outputDirectory)
+  // Made by us; and sealing looks again at each directory on the way.
+  if (path === SOURCE_DIRECTORY) return path
   const { exitCode } = await deps.spawner.run(
     {
       unit: `look-${deps.newId()}`,

@@ -5,8 +5,10 @@ import { messageOf } from '../lib/errors.ts'
 import type { InstanceRef, Runtime } from '../runtimes/runtime.ts'
 import type { ExitFacts } from '../spawner/spawner.ts'
 
-const FIRST_POLL_MS = 20
+const SHORTEST_POLL_MS = 10
 const LONGEST_POLL_MS = 250
+/** With less time left no more is asked: being cut off would be no news about the app. */
+const LEAST_ANSWER_MS = 50
 /** One answer may take this long, within the deadline of all. */
 const ANSWER_TIMEOUT_MS = 10_000
 
@@ -44,8 +46,8 @@ export async function waitUntilHealthy(
     // Whether it lives is then asked by the answers alone.
     () => new Promise<void>(() => {}),
   )
-  const deadline = deps.clock.now() + target.timeoutMs
-  let pause = FIRST_POLL_MS
+  const startedAt = deps.clock.now()
+  const deadline = startedAt + target.timeoutMs
   let lastAnswer = 'nothing listened on its port'
   try {
     for (;;) {
@@ -55,14 +57,20 @@ export async function waitUntilHealthy(
       if (exit !== undefined) return { kind: 'exited', exit, lastAnswer }
       if (answer?.kind === 'ok') return { kind: 'healthy', status: answer.status }
       if (answer !== undefined) lastAnswer = answer.reason
-      if (deps.clock.now() + pause >= deadline) return { kind: 'timed_out', lastAnswer }
+      const pause = pauseAfter(deps.clock.now() - startedAt)
+      if (deps.clock.now() + pause + LEAST_ANSWER_MS >= deadline)
+        return { kind: 'timed_out', lastAnswer }
       await Promise.race([deps.clock.sleep(pause, anyEnd), exited])
       if (exit !== undefined) return { kind: 'exited', exit, lastAnswer }
-      pause = Math.min(pause * 2, LONGEST_POLL_MS)
     }
   } finally {
     stopWatching.abort()
   }
+}
+
+/** A version goes live at most an eighth of its own start later than it could. */
+function pauseAfter(waitedMs: number): number {
+  return Math.min(Math.max(waitedMs / 8, SHORTEST_POLL_MS), LONGEST_POLL_MS)
 }
 
 async function ask(

@@ -1,6 +1,7 @@
 import { OperationError } from '../lib/errors.ts'
 import type { BuildAccount, Place } from '../spawner/spawner.ts'
 import { requireObjectId } from './git-command.ts'
+import { checkOutFailure } from './git-failure.ts'
 import { withMirror } from './mirror.ts'
 import { runGit } from './run-git.ts'
 import { limitsOf } from './source-deps.ts'
@@ -65,19 +66,10 @@ export async function checkOut(
         workTree: `${workspace.path}/${SOURCE_DIRECTORY}`,
         timeoutMs: limitsOf(deps).fetchTimeoutMs,
       }
-      for (const args of [
-        ['read-tree', '--empty'],
-        ['read-tree', sha],
-        ['checkout-index', '--all', '--force', '--quiet'],
-      ]) {
-        const result = await runGit(deps, site, { ...call, args }, signal)
-        if (result.exitCode === 0) continue
-        const reason = result.stderr.trim().split('\n').at(-1) ?? ''
-        throw new OperationError(
-          'source.check_out_failed',
-          `Cannot write the files of ${sha}: ${reason}`,
-        )
-      }
+      // One process for index and files; into an empty directory, so nothing is there that it could keep or lose.
+      const args = ['read-tree', '--reset', '-u', sha]
+      const result = await runGit(deps, site, { ...call, args }, signal)
+      if (result.exitCode !== 0) throw checkOutFailure(sha, result.stderr)
     },
     signal,
     workspace.account,

@@ -1,3 +1,4 @@
+import { OperationError } from '../lib/errors.ts'
 import { requireBranchName } from './branch-name.ts'
 import { requireObjectId } from './git-command.ts'
 import { sourceError } from './git-failure.ts'
@@ -22,7 +23,7 @@ const MAX_MESSAGE = 10_000
 /**
  * Brings one commit into the mirror, from the branch as the host shows it now: the head itself, or one of the last
  * commits before it. A commit that the branch does not contain is refused, though the host may still have it (of a fork,
- * or of before a force-push). Throws `source.not_found`, `source.unreachable` and `source.refused`.
+ * or of before a force-push). One that was brought before is there: the host is not asked again. Throws `source.not_found`, `source.unreachable` and `source.refused`.
  */
 export async function fetchCommit(
   deps: SourceDeps,
@@ -37,19 +38,29 @@ export async function fetchCommit(
     deps,
     source,
     async (mirror) => {
+      const kept = await readCommit(deps, mirror, keptRef(sha), signal)
+      if (kept !== null) return kept
       await fetchHead(deps, mirror, { source, ref, depth: 1 }, signal)
-      if ((await resolveSeen(deps, mirror, signal)) !== sha) {
+      let commit = await readCommit(deps, mirror, SEEN, signal)
+      if (commit?.sha !== sha) {
         await fetchHead(deps, mirror, { source, ref, depth: SEARCH_DEPTH }, signal)
         await requireAncestor(deps, mirror, source, sha, signal)
+        commit = await readCommit(deps, mirror, sha, signal)
       }
+      if (commit === null) throw unreadable(sha)
       await keep(deps, mirror, sha, signal)
-      return await readCommit(deps, mirror, sha, signal)
+      return commit
     },
     signal,
   )
 }
 
 const SEEN = 'refs/nanoscale/seen'
+
+/** Given only to commits that were found on their branch. */
+function keptRef(sha: string): string {
+  return `refs/nanoscale/commits/${sha}`
+}
 
 async function fetchHead(
   deps: SourceDeps,
@@ -60,13 +71,6 @@ async function fetchHead(
   const refspec = `+${order.ref}:${SEEN}`
   const flags = [`--depth=${order.depth}`]
   await fetchInto(deps, mirror, { repoUrl: order.source.repoUrl, flags, refspec }, signal)
-}
-
-async function resolveSeen(deps: SourceDeps, mirror: Mirror, signal: AbortSignal): Promise<string> {
-  const args = ['rev-parse', '--verify', '--end-of-options', SEEN]
-  return (
-    await runGit(deps, mirror.site, { gitDirectory: mirror.directory, args }, signal)
-  ).stdout.trim()
 }
 
 async function requireAncestor(
@@ -91,23 +95,26 @@ async function keep(
   sha: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const args = ['update-ref', '--no-deref', `refs/nanoscale/commits/${sha}`, sha]
+  const args = ['update-ref', '--no-deref', keptRef(sha), sha]
   await runGit(deps, mirror.site, { gitDirectory: mirror.directory, args }, signal)
 }
 
+/** Null when there is no such commit. */
 async function readCommit(
   deps: SourceDeps,
   mirror: Mirror,
-  sha: string,
+  revision: string,
   signal: AbortSignal,
-): Promise<FetchedCommit> {
-  const format = '--format=%T%x00%an%x00%cI%x00%B'
-  const args = ['log', '-1', '--no-show-signature', '--no-mailmap', format, '--end-of-options', sha]
+): Promise<FetchedCommit | null> {
+  const format = '--format=%H%x00%T%x00%an%x00%cI%x00%B'
+  const flags = ['--no-show-signature', '--no-mailmap', format]
+  const args = ['log', '-1', ...flags, '--end-of-options', revision, '--']
   const run = { gitDirectory: mirror.directory, args, maxOutputBytes: 262_144 }
-  const { stdout } = await runGit(deps, mirror.site, run, signal)
-  const [treeId = '', authorName = '', time = '', message = ''] = stdout.split('\0')
+  const { exitCode, stdout } = await runGit(deps, mirror.site, run, signal)
+  if (exitCode !== 0) return null
+  const [sha = '', treeId = '', authorName = '', time = '', message = ''] = stdout.split('\0')
   return {
-    sha,
+    sha: requireObjectId(sha),
     treeId: requireObjectId(treeId),
     message: message.trim().slice(0, MAX_MESSAGE),
     authorName: authorName.slice(0, 200),
@@ -116,4 +123,8 @@ async function readCommit(
       ? '1970-01-01T00:00:00.000Z'
       : new Date(time).toISOString(),
   }
+}
+
+function unreadable(sha: string): OperationError {
+  return new OperationError('source.unreadable', `Cannot read commit ${sha} after it was fetched`)
 }

@@ -90,6 +90,15 @@ export function gitFailure(repository: RepositoryUrl, stderr: string): Operation
   return sourceError('source.unreachable', repository, `git failed: ${lastLine(stderr)}`)
 }
 
+/** The error for a check-out that failed. git does not say why a file could not be written: the disk is the reason. */
+export function checkOutFailure(sha: string, stderr: string): OperationError {
+  const isFull = /No space left on device|Disk quota exceeded|unable to write file/.test(stderr)
+  return new OperationError(
+    isFull ? 'source.no_space' : 'source.check_out_failed',
+    `Cannot write the files of ${sha}: ${isFull ? 'the disk of this machine is full' : lastLine(stderr)}`,
+  )
+}
+
 export function sourceError(
   code: Failure['code'],
   repository: Pick<RepositoryUrl, 'url'>,

@@ -48,7 +48,9 @@ async function withCheckOut(
     await checkOut(deps(), source, sha, workspace, signal())
     await look(join(workspace.path, 'source'))
   } finally {
-    assert.deepEqual(readdirSync(workspace.path).sort(), ['home', 'index', 'source', 'tmp'])
+    // git leaves an index only when it wrote the files.
+    const found = readdirSync(workspace.path).filter((name) => name !== 'index')
+    assert.deepEqual(found.sort(), ['home', 'source', 'tmp'])
     await machine.spawner.remove(workspace.place)
   }
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { basename } from 'node:path'
 
 import { isOperationError, OperationError } from '../lib/errors.ts'
 import type { BuildAccount } from '../spawner/spawner.ts'
@@ -49,11 +50,14 @@ export async function withMirror<Result>(
       return await work(await openMirror(deps, id, user, signal))
     } catch (error) {
       if (!isOperationError(error, 'source.damaged')) throw error
-      await deps.spawner.remove({ area: 'mirrors', id })
+      await removeMirror(deps, id)
       return await work(await openMirror(deps, id, user, signal))
     }
   })
 }
+
+/** Directories that this process has seen to be mirrors: asking git each time would be one more process per step. */
+const seenMirrors = new Set<string>()
 
 async function openMirror(
   deps: SourceDeps,
@@ -62,24 +66,37 @@ async function openMirror(
   signal: AbortSignal,
 ): Promise<Mirror> {
   const place = { area: 'mirrors', id } as const
-  const open = async (): Promise<Mirror> => {
-    const directory = await deps.spawner.makeDirectory(place, account)
-    return { id, account, directory, site: { account, place, mirror: id } }
-  }
-  let mirror = await open()
-  if ((await deps.spawner.usage(place)) > limitsOf(deps).mirrorBytes / 2) {
-    // Nothing is ever pruned in it: starting over is the way to give space back.
-    await deps.spawner.remove(place)
-    mirror = await open()
-  }
-  const probe = { gitDirectory: mirror.directory, args: ['rev-parse', '--is-bare-repository'] }
+  const directory = await deps.spawner.makeDirectory(place, account)
+  const mirror: Mirror = { id, account, directory, site: { account, place, mirror: id } }
+  if (seenMirrors.has(directory)) return mirror
+  const probe = { gitDirectory: directory, args: ['rev-parse', '--is-bare-repository'] }
   const found = await runGit(deps, mirror.site, probe, signal)
-  if (found.exitCode === 0) return mirror
+  if (found.exitCode !== 0) await initialise(deps, mirror, signal)
+  seenMirrors.add(directory)
+  return mirror
+}
+
+async function initialise(deps: SourceDeps, mirror: Mirror, signal: AbortSignal): Promise<void> {
   const args = ['init', '--quiet', '--bare', '--shared=group', '--template=']
   args.push('--initial-branch=main')
   const made = await runGit(deps, mirror.site, { gitDirectory: mirror.directory, args }, signal)
-  if (made.exitCode === 0) return mirror
+  if (made.exitCode === 0) return
   throw new OperationError('source.mirror_unusable', `Cannot make a mirror: ${made.stderr.trim()}`)
+}
+
+async function removeMirror(deps: SourceDeps, id: string): Promise<void> {
+  for (const directory of seenMirrors) {
+    if (basename(directory) === id) seenMirrors.delete(directory)
+  }
+  await deps.spawner.remove({ area: 'mirrors', id })
+}
+
+/** Nothing is ever pruned in a mirror: starting over is the way to give space back. */
+async function makeRoom(deps: SourceDeps, mirror: Mirror, signal: AbortSignal): Promise<void> {
+  const used = await deps.spawner.usage({ area: 'mirrors', id: mirror.id })
+  if (used <= limitsOf(deps).mirrorBytes / 2) return
+  await removeMirror(deps, mirror.id)
+  await openMirror(deps, mirror.id, mirror.account, signal)
 }
 
 /**
@@ -113,6 +130,7 @@ export async function fetchInto(
       await quota.stop()
     }
   }
+  await makeRoom(deps, mirror, signal)
   try {
     await withRetries(deps, attempt, signal)
   } catch (error) {
@@ -121,7 +139,7 @@ export async function fetchInto(
     )
     const isBrokenOff = signal.aborted || isRefused
     if (isBrokenOff || (error instanceof Error && isTimeout(error.cause))) {
-      await deps.spawner.remove(place)
+      await removeMirror(deps, mirror.id)
     }
     throw error
   }

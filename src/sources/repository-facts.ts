@@ -24,6 +24,15 @@ export interface RepositoryFacts {
 }
 
 const READ_FILES = ['package.json', '.nvmrc', '.node-version'] as const
+/** What describes containers; in this order it is named to people. */
+export const CONTAINER_FILES = [
+  'Dockerfile',
+  'Containerfile',
+  'compose.yaml',
+  'compose.yml',
+  'docker-compose.yaml',
+  'docker-compose.yml',
+] as const
 const INDEX_DIRECTORIES = ['public', 'dist', 'build', 'site', '_site', 'out', 'www', 'docs']
 
 /** All that planning looks for. */
@@ -41,9 +50,7 @@ export const KNOWN_FILES: readonly string[] = [
   'index.js',
   'index.html',
   ...INDEX_DIRECTORIES.map((directory) => `${directory}/index.html`),
-  'Dockerfile',
-  'docker-compose.yml',
-  'compose.yaml',
+  ...CONTAINER_FILES,
   'requirements.txt',
   'pyproject.toml',
   'go.mod',
@@ -72,26 +79,32 @@ export async function readRepositoryFacts(
     source,
     async (mirror) => {
       const read = (paths: readonly string[]) => readFiles(deps, mirror, sha, paths, signal)
-      const top = await read(['nanoscale.json', '.gitmodules', '.gitattributes'])
+      // Most apps are at the top: what is looked for there is read in one go.
+      const top = await read([...new Set([...TOP_FILES, ...KNOWN_FILES])])
       const topText = top.texts.get('nanoscale.json')
       const root = normalise(rootDirectory ?? rootDirectoryIn(topText) ?? '.')
       const prefix = root === '.' ? '' : `${root}/`
-      const app = await read(KNOWN_FILES.map((name) => prefix + name))
+      const app = root === '.' ? top : await read(KNOWN_FILES.map((name) => prefix + name))
       const own = app.texts.get(`${prefix}nanoscale.json`)
-      const strip = (path: string) => path.slice(prefix.length)
+      const known = KNOWN_FILES.filter((name) => app.present.has(prefix + name))
       return {
         sha,
         rootDirectory: root,
         rootDirectoryExists: root === '.' || (await isDirectory(deps, mirror, sha, root, signal)),
-        files: [...app.present].map(strip),
-        texts: Object.fromEntries([...app.texts].map(([path, text]) => [strip(path), text])),
+        files: known,
+        texts: Object.fromEntries(
+          known.flatMap((name) => {
+            const text = app.texts.get(prefix + name)
+            return text === undefined ? [] : [[name, text]]
+          }),
+        ),
         configuration:
           own !== undefined
             ? { path: `${prefix}nanoscale.json`, text: own }
             : topText === undefined
               ? null
               : { path: 'nanoscale.json', text: topText },
-        oversized: [...top.oversized, ...app.oversized],
+        oversized: [...new Set([...top.oversized, ...app.oversized])],
         hasSubmodules: top.present.has('.gitmodules'),
         usesLfs: /filter=lfs/.test(top.texts.get('.gitattributes') ?? ''),
       }
@@ -105,6 +118,9 @@ interface Files {
   texts: Map<string, string>
   oversized: string[]
 }
+
+/** Looked for at the repository's top, wherever the app is. */
+const TOP_FILES = ['nanoscale.json', '.gitmodules', '.gitattributes'] as const
 
 const READ = new Set<string>([...READ_FILES, 'nanoscale.json', '.gitattributes'])
 

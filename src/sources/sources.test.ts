@@ -198,6 +198,17 @@ describe('fetchCommit()', () => {
     assert.equal(existsSync(join(machine.dataDirectory, 'mirrors', id)), false)
   })
 
+  it('does not ask the host again for a commit that it brought', async () => {
+    const repository = await host.createRepository('again', { a: '1' })
+    const source = sourceOf(repository.url)
+    const sha = await repository.head()
+    const first = await fetchCommit(deps(), source, sha, 'main', signal())
+    const asked = host.count('again')
+    await repository.forcePush({ a: '2' })
+    assert.deepEqual(await fetchCommit(deps(), source, sha, 'main', signal()), first)
+    assert.equal(host.count('again'), asked)
+  })
+
   it('serves two fetches of one repository one after the other', async () => {
     const repository = await host.createRepository('twice', { a: '1' })
     const sha = await repository.head()
