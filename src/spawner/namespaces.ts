@@ -50,7 +50,7 @@ const PROGRAM = join(import.meta.dirname, 'enter-namespaces.js')
  * when it ends the kernel kills all the others. Node collects no orphans and would take 40 MB per app. The text is
  * fixed; the command comes as separate words, which no shell reads. What it says of a signal is not the app's output.
  */
-const INIT = 'exec 3>&2 2>/dev/null; "$@" 2>&3 3>&-; exit $?'
+const INIT = 'exec 3>&2 2>/dev/null; (exec "$@" 2>&3 3>&-); exit $?'
 
 const SCRATCH = ['/tmp', '/var/tmp', '/dev/shm']
 /** Sockets of the user's session, of databases and of container engines. */
@@ -173,7 +173,15 @@ function planMounts(
 }
 
 function homeDirectories(): string[] {
-  const homes = [userInfo().homedir, homedir()].filter(existsSync).map((path) => realpathSync(path))
+  const known = [() => userInfo().homedir, homedir].flatMap((read) => {
+    try {
+      return [read()]
+    } catch {
+      // A user without an entry in the user database, as containers have.
+      return []
+    }
+  })
+  const homes = known.filter(existsSync).map((path) => realpathSync(path))
   return homes.filter(
     (home) => !SYSTEM_DIRECTORIES.some((path) => isBelow(path, home) || isBelow(home, path)),
   )
