@@ -35,9 +35,9 @@ export async function runDemo(options: {
   })
   const demo: Demo = { platform, print, signal }
   const site = await repositories.create('site', path.join(EXAMPLES, 'static-site'))
-  const app = await repositories.create('app', path.join(EXAMPLES, 'node-app'))
+  const app = await repositories.create('hello', path.join(EXAMPLES, 'node-app'))
   const siteProject = await deploy(demo, 'site', site)
-  const appProject = await deploy(demo, 'app', app)
+  const appProject = await deploy(demo, 'hello', app)
 
   print('')
   print(
