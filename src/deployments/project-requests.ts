@@ -71,6 +71,8 @@ export async function requestRollback(
     cause: 'rollback',
     commit: commitOf(target),
     repeatsDeploymentId: target.id,
+    // Somebody wants what runs now to be gone: this does not wait for a burst to calm down.
+    notBefore: deps.clock.now(),
   })
 }
 
