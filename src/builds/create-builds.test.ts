@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
 
 import { startBuildHost } from '../../test/_build-host.ts'
+import { NO_SETTINGS } from '../../test/_build-plans.ts'
 import { startGitHost } from '../../test/_git-host.ts'
 import { newId } from '../lib/ids.ts'
 import { createRedactor } from '../secrets/redactor.ts'
@@ -11,16 +12,6 @@ import { fetchCommit } from '../sources/fetch-commit.ts'
 import { createBuilds } from './create-builds.ts'
 
 const EXAMPLES = join(import.meta.dirname, '../../examples')
-const NO_SETTINGS = {
-  root_directory: null,
-  install_command: null,
-  build_command: null,
-  start_command: null,
-  release_command: null,
-  output_directory: null,
-  health_path: null,
-  watch_paths: null,
-}
 
 /** The files of an example, as a repository has them. */
 async function readExample(name: string): Promise<Record<string, string>> {

@@ -67,5 +67,3 @@ export function createBuilds(
     },
   }
 }
-
-export type Builds = ReturnType<typeof createBuilds>

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
+import { NO_SETTINGS } from '../../test/_build-plans.ts'
 import { isOperationError } from '../lib/errors.ts'
 import type { RepositoryFacts } from '../sources/repository-facts.ts'
 import type { BuildSettings } from './build-settings.ts'
@@ -8,16 +9,6 @@ import { fingerprintOf } from './fingerprint.ts'
 import { planBuild } from './plan-build.ts'
 import type { Toolchain } from './toolchain.ts'
 
-const NO_SETTINGS: BuildSettings = {
-  root_directory: null,
-  install_command: null,
-  build_command: null,
-  start_command: null,
-  release_command: null,
-  output_directory: null,
-  health_path: null,
-  watch_paths: null,
-}
 const TOOLCHAIN: Toolchain = {
   nodeVersion: '26.10.0',
   npmVersion: '12.2.0',
@@ -158,10 +149,22 @@ describe('planBuild()', () => {
     )
   })
 
-  it('says that the process runtime cannot run a Dockerfile', () => {
-    assertRefused('build.needs_docker', /process runtime runs no containers/, () =>
-      plan({ Dockerfile: '' }),
-    )
+  it('G-19 D-03 refuses what only describes containers, whatever it asks for', () => {
+    const dockerfile = 'FROM scratch\n# syntax=evil/frontend\nRUN --security=insecure id\n'
+    const compose = 'services: { a: { privileged: true, network_mode: host, pid: host } }\n'
+    for (const [name, text] of [
+      ['Dockerfile', dockerfile],
+      ['Containerfile', dockerfile],
+      ['compose.yaml', compose],
+      ['compose.yml', compose],
+      ['docker-compose.yaml', compose],
+      ['docker-compose.yml', compose],
+    ] as const) {
+      const sentence = new RegExp(`only a ${name}, and the process runtime runs no containers`)
+      assertRefused('build.needs_docker', sentence, () => plan({ [name]: text }))
+    }
+    // Beside an app they are left alone: nothing reads them.
+    assert.equal(plan({ 'compose.yaml': compose, 'index.html': '' }).kind, 'static')
     assert.equal(plan({ Dockerfile: '', 'package.json': SERVER }).kind, 'node')
   })
 

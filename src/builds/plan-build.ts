@@ -1,4 +1,5 @@
 import { OperationError } from '../lib/errors.ts'
+import { CONTAINER_FILES } from '../sources/repository-facts.ts'
 import type { RepositoryFacts } from '../sources/repository-facts.ts'
 import type { Argv, BuildPlan, BuildStep } from './build-plan.ts'
 import { mergeSettings } from './build-settings.ts'
@@ -97,10 +98,11 @@ function chooseKind(
 
 function nothingDetected(facts: RepositoryFacts): OperationError {
   const place = describeDirectory(facts.rootDirectory)
-  if (facts.files.includes('Dockerfile')) {
+  const container = CONTAINER_FILES.find((name) => facts.files.includes(name))
+  if (container !== undefined) {
     return new OperationError(
       'build.needs_docker',
-      `Cannot build ${place}: it has only a Dockerfile, and the process runtime runs no containers; add a package.json with a start script or an index.html, or use a runtime that runs containers`,
+      `Cannot build ${place}: it has only a ${container}, and the process runtime runs no containers; add a package.json with a start script or an index.html, or use a runtime that runs containers`,
     )
   }
   const seen = facts.files.length === 0 ? '' : `; of other kinds there is ${facts.files.join(', ')}`

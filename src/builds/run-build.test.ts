@@ -5,6 +5,7 @@ import { after, before, describe, it } from 'node:test'
 
 import { startBuildHost } from '../../test/_build-host.ts'
 import type { BuildHost } from '../../test/_build-host.ts'
+import { PLAIN_PLAN } from '../../test/_build-plans.ts'
 import { systemClock } from '../lib/clock.ts'
 import { isOperationError } from '../lib/errors.ts'
 import type { OperationError } from '../lib/errors.ts'
@@ -16,19 +17,6 @@ import type { Argv, BuildPlan } from './build-plan.ts'
 import { runBuild } from './run-build.ts'
 import type { BuildLimits } from './run-build.ts'
 
-const PLAN: BuildPlan = {
-  kind: 'node',
-  rootDirectory: '.',
-  packageManager: null,
-  steps: [],
-  outputDirectory: '.',
-  start: ['node', 'server.js'],
-  release: null,
-  healthPath: '/',
-  singlePageApp: false,
-  watchPaths: null,
-  explanation: [],
-}
 const MB = 1024 ** 2
 const LIMITS: BuildLimits = { timeoutMs: 20_000, diskBytes: 200 * MB, memoryBytes: 500 * MB }
 const isRoot = process.getuid?.() === 0
@@ -69,7 +57,7 @@ async function build(options: Build) {
     note: (line: string) => void notes.push(line),
   }
   const steps = [{ name: options.name ?? 'build', argv: options.step ?? ['true'] }] as const
-  const plan = { ...PLAN, steps, ...options.plan }
+  const plan = { ...PLAIN_PLAN, steps, ...options.plan }
   const limits = { ...LIMITS, ...options.limits }
   const order = { workspace, plan, env: options.env ?? {}, log, limits }
   let error: OperationError | null = null
@@ -99,7 +87,9 @@ describe('runBuild()', () => {
     assert.match(notes[0] ?? '', /^\$ sh -c/)
   })
 
-  it('D-01 D-02 gives the variables byte for byte, and nothing of the platform', async () => {
+  it('D-01 D-02 G-17 gives the variables byte for byte, and nothing of the platform', async (t) => {
+    process.env['NANOSCALE_ENCRYPTION_KEYS'] = 'k1:of-the-platform'
+    t.after(() => delete process.env['NANOSCALE_ENCRYPTION_KEYS'])
     const env = { A: '\'"$x;`id`\n\\', UNICODE: 'ünï', NODE_ENV: 'production', EMPTY: '' }
     const { output, workspace } = await build({ step: ['env', '-0'], env })
     const seen = new Map(output.split('\0').map((line) => [line.split('=')[0], line]))
@@ -112,6 +102,8 @@ describe('runBuild()', () => {
     const ours = ['PATH', 'HOME', 'TMPDIR', 'USER', 'LOGNAME', 'LANG', 'CI', 'NANOSCALE_UNIT']
     const other = names.filter((name) => !ours.includes(name ?? '') && !name?.startsWith('npm_'))
     assert.deepEqual(new Set(other), new Set(Object.keys(env)))
+    const others = await build({ step: sh('cat /proc/[0-9]*/environ 2>/dev/null || true') })
+    if (isRoot) assert.doesNotMatch(others.output, /of-the-platform/)
     const install = await build({ step: ['env'], name: 'install', env })
     assert.doesNotMatch(install.output, /NODE_ENV/)
   })
@@ -150,6 +142,8 @@ describe('runBuild()', () => {
     const fill = 'for n in 1 2 3; do head -c 5000000 /dev/zero > big$n; done; sleep 300'
     const { error } = await build({ step: sh(fill), limits: { diskBytes: 8 * MB } })
     assert.equal(error?.code, 'build.disk_quota')
+    assert.deepEqual(await readdir(join(host.dataDirectory, 'builds')), [])
+    assert.equal((await build({ step: ['true'] })).error, null)
   })
 
   it('D-05 ends what uses too much memory', async () => {

@@ -73,8 +73,10 @@ export async function openDeploymentLog(
     timer ??= setTimeout(() => void flush(), BATCH_MS)
   }
   return {
-    note: (line) => append('platform', `${line}\n`),
-    output: (text) => {
+    note: (line) => append('platform', `${onOneLine(line)}\n`),
+    output: (printed) => {
+      // PostgreSQL stores no NUL: the whole batch would be lost.
+      const text = printed.replaceAll('\0', '\u{FFFD}')
       if (outputChars > MAX_OUTPUT_CHARS) return
       outputChars += text.length
       append('output', text)
@@ -86,12 +88,25 @@ export async function openDeploymentLog(
   }
 }
 
-function splitLong(entry: Entry): Entry[] {
+/** Names of files and words of commands are the tenant's: they must not look like further lines of ours. */
+function onOneLine(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, (character) => JSON.stringify(character).slice(1, -1))
+}
+
+function splitLong({ stream, text }: Entry): Entry[] {
   const parts: Entry[] = []
-  for (let start = 0; start < entry.text.length; start += MAX_ROW_CHARS) {
-    parts.push({ stream: entry.stream, text: entry.text.slice(start, start + MAX_ROW_CHARS) })
+  for (let start = 0; start < text.length;) {
+    const end = start + MAX_ROW_CHARS
+    // A character of two units stays in one row.
+    const next = isHighSurrogate(text.charCodeAt(end - 1)) ? end - 1 : end
+    parts.push({ stream, text: text.slice(start, next) })
+    start = next
   }
   return parts
+}
+
+function isHighSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit < 0xdc00
 }
 
 async function insertRows(

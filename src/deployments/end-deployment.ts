@@ -12,6 +12,7 @@ const OUR_TROUBLE = new Set([
   'source.unreachable',
   'source.mirror_unusable',
   'source.damaged',
+  'source.no_space',
   'spawner.lost',
   'spawner.closed',
   'spawner.unavailable',

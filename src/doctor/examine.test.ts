@@ -35,9 +35,10 @@ describe('judgeGitVersion()', () => {
     ]) {
       assert.equal(status(good), 'ok', good)
     }
-    for (const bad of ['2.39.5', '2.43.6', '2.49.0', '2.50.0', '1.9.1', 'unknown']) {
+    for (const bad of ['2.39.5', '2.43.6', '2.49.0', '2.50.0', 'unknown']) {
       assert.equal(status(bad), 'warning', bad)
     }
+    for (const old of ['2.37.9', '2.25.1', '1.9.1']) assert.equal(status(old), 'failed', old)
   })
 
   it('G-21 fails when there is no git', async () => {

@@ -17,6 +17,9 @@ const SAFE: ReadonlyMap<number, number> = new Map([
   [50, 1],
 ])
 
+/** The first minor version that obeys every setting which git is given here; an older one would ignore some of them. */
+const LEAST_MINOR = 38
+
 export async function checkGit(path: string, signal?: AbortSignal): Promise<Finding> {
   try {
     const command = { argv: ['git', '--version'], env: { PATH: path, LC_ALL: 'C' } } as const
@@ -34,6 +37,10 @@ export function judgeGitVersion(output: string): Finding {
   if (match === null) return warning('git', 'The version of git is not known', fix)
   const [major, minor, patch] = match.slice(1).map(Number) as [number, number, number]
   const version = `git ${major}.${minor}.${patch}`
+  if (major < 2 || (major === 2 && minor < LEAST_MINOR)) {
+    const state = `${version} is too old: it ignores settings that keep repositories from harming this machine`
+    return failed('git', state, fix)
+  }
   const least = SAFE.get(minor)
   const isSafe =
     major > 2 || (major === 2 && (minor > 50 || (least !== undefined && patch >= least)))
