@@ -56,7 +56,7 @@ describeOnBothEngines('what a person asks of the queue', (open) => {
     await s.request('rollback', first.id)
     const back = await s.reaches(3, 'live')
     assert.equal(back.commit_sha, 'a')
-    assert.equal(back.not_before, back.created_at, 'it waits for nothing')
+    assert.ok(back.not_before <= back.created_at, 'it waits for nothing')
     assert.equal(back.release_id, first.release_id)
     assert.equal(s.world.starts.at(-1)?.env['GREETING'], 'of-version-one')
     const look = await reconcileBranch(s.world.deps, s.project.id, { kind: 'timer' }, signal)
