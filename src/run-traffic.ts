@@ -2,7 +2,9 @@ import { join } from 'node:path'
 
 import { type Environment, loadConfig } from './config/config.ts'
 import { createLogger } from './lib/logger.ts'
+import { createUnitListens } from './lib/unit-sockets.ts'
 import { createLineWriter, outliveReaders } from './platform/process-output.ts'
+import { unitOfInstance } from './runtimes/runtime.ts'
 import { runTrafficProcess } from './traffic/traffic-process.ts'
 
 /** The traffic process: serves apps until it is asked to end, whether or not anything else of NanoScale runs. */
@@ -14,6 +16,7 @@ export async function runTraffic(env: Environment): Promise<void> {
   const log = createLogger({ level: config.logLevel, write: createLineWriter() }).child({
     room: 'traffic',
   })
+  const unitListens = createUnitListens()
   await runTrafficProcess({
     bind: config.trafficBind,
     port: config.trafficPort,
@@ -22,5 +25,6 @@ export async function runTraffic(env: Environment): Promise<void> {
     routesFile: join(config.dataDirectory, 'traffic', 'routes.json'),
     drainMs: config.drainSeconds * 1000,
     log,
+    instanceListens: (instanceId, port) => unitListens(unitOfInstance(instanceId), port),
   })
 }

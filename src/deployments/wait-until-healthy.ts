@@ -79,7 +79,7 @@ async function ask(
   remainingMs: number,
   signal: AbortSignal,
 ): Promise<Answer> {
-  if (!(await deps.runtime.ownsPort({ accountSlot: target.accountSlot, port: target.port }))) {
+  if (!(await deps.runtime.ownsPort(target))) {
     return { kind: 'not_yet', reason: 'nothing of the app listened on its port' }
   }
   try {

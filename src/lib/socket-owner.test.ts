@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { describe, it } from 'node:test'
 
 import { chooseFreePort } from './free-port.ts'
-import { listeningUid, listeningUids } from './socket-owner.ts'
+import { listeningUid, socketsInTable } from './socket-owner.ts'
 
 async function listen(host: string): Promise<{ port: number } & AsyncDisposable> {
   const server = createServer()
@@ -30,7 +30,7 @@ describe('listeningUid()', () => {
   })
 })
 
-describe('listeningUids()', () => {
+describe('socketsInTable()', () => {
   it('reads listening sockets of the port and address alone', () => {
     const table = [
       '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode',
@@ -40,7 +40,9 @@ describe('listeningUids()', () => {
       '   3: 0100007F:1F91 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1004        0 4 1',
       '',
     ].join('\n')
-    assert.deepEqual(listeningUids(table, 8080, new Set(['0100007F'])), [1001])
+    assert.deepEqual(socketsInTable(table, 8080, new Set(['0100007F'])), [
+      { uid: 1001, inode: '1' },
+    ])
   })
 })
 

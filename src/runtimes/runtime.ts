@@ -15,7 +15,7 @@ export interface Runtime {
   /** Asks it to end, ends it after the grace period, and resolves when nothing of it is left. Gone already is fine. */
   stop(ref: InstanceRef, options: { graceMs: number }): Promise<void>
   /** True when the socket that listens on the instance's port is the instance's own, not a neighbour's. */
-  ownsPort(spec: { accountSlot: number; port: number }): Promise<boolean>
+  ownsPort(spec: { ref: InstanceRef; accountSlot: number; port: number }): Promise<boolean>
   /** Runs the release command to its end, once. Its output goes to `log`. */
   runReleaseCommand(
     spec: InstanceSpec,

@@ -3,9 +3,10 @@ import { chown, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 
+import { createUnitListens } from '../lib/unit-sockets.ts'
 import { LIMITS, isRoot, testAccounts, until } from './_spawner.ts'
 import { openUnprivilegedSpawner } from './_unprivileged.ts'
-import type { RunSpec } from './spawner.ts'
+import type { ProcessRef, RunSpec } from './spawner.ts'
 
 const { BUILD_A, BUILD_B, PROJECT_A } = testAccounts(4)
 const UID = isRoot ? 199_991 : (process.getuid?.() ?? 0)
@@ -177,5 +178,22 @@ describe('createLocalSpawner() without root', skip, () => {
     assert.ok(test.processes().length <= LIMITS.maxProcesses + 2)
     await test.spawner.stop(bomb, { graceMs: 0 })
     assert.deepEqual(test.processes(), [])
+  })
+
+  it('D-18 is not fooled by a neighbour that calls itself by the name of another unit', async () => {
+    await using test = await openUnprivilegedSpawner(UID)
+    const listens = `const s = require('net').createServer().listen(0, '127.0.0.1', () => console.log(s.address().port))`
+    const serve = (prefix: string) =>
+      test.start(PROJECT_A, `${prefix} ${process.execPath} --eval "${listens}"`)
+    const app = await serve('exec')
+    const neighbour = await serve(`NANOSCALE_UNIT=${app.unit} exec setsid -w`)
+    const portOf = async (ref: ProcessRef) => {
+      await test.waitForLog(ref, '\n')
+      return Number(await test.logOf(ref))
+    }
+    const unitListens = createUnitListens()
+    assert.equal(await unitListens(app.unit, await portOf(app)), true)
+    assert.equal(await unitListens(app.unit, await portOf(neighbour)), false)
+    assert.equal(await unitListens(neighbour.unit, await portOf(neighbour)), true)
   })
 })

@@ -9,7 +9,7 @@ import { readRouteFile, writeRouteFile } from './route-file.ts'
 import type { RouteTable } from './route-table.ts'
 import { createRoutes } from './routes.ts'
 import { createTrafficServer, DEFAULT_LIMITS, type TrafficLimits } from './traffic-server.ts'
-import type { ListeningUid } from './upstreams.ts'
+import type { InstanceListens, ListeningUid } from './upstreams.ts'
 
 export interface TrafficOptions {
   /** Address and port that visitors reach; port 0 takes a free one. */
@@ -24,6 +24,7 @@ export interface TrafficOptions {
   log: Logger
   limits?: Partial<TrafficLimits>
   listeningUid?: ListeningUid
+  instanceListens?: InstanceListens
 }
 
 export interface TrafficProcess {
@@ -53,7 +54,12 @@ export async function startTraffic(options: TrafficOptions): Promise<TrafficProc
   const routes = createRoutes()
   const stored = await loadRoutes(options)
   const server = createTrafficServer(
-    { routes, log, listeningUid: options.listeningUid ?? listeningUidOfHost },
+    {
+      routes,
+      log,
+      listeningUid: options.listeningUid ?? listeningUidOfHost,
+      instanceListens: options.instanceListens,
+    },
     { trustedProxies: options.trustedProxies, limits: { ...DEFAULT_LIMITS, ...options.limits } },
   )
   if (stored !== null) routes.swap(stored)

@@ -15,7 +15,7 @@ import { createUpstreamErrorReport } from './report-upstream-error.ts'
 import type { RouteTarget } from './route-table.ts'
 import type { Routes } from './routes.ts'
 import { serveStatic } from './static-files.ts'
-import { createUpstreams, type ListeningUid } from './upstreams.ts'
+import { createUpstreams, type InstanceListens, type ListeningUid } from './upstreams.ts'
 
 /** All in milliseconds but the last two. */
 export interface TrafficLimits {
@@ -56,7 +56,12 @@ interface Options {
   limits: TrafficLimits
 }
 
-type Deps = { routes: Routes; log: Logger; listeningUid: ListeningUid }
+type Deps = {
+  routes: Routes
+  log: Logger
+  listeningUid: ListeningUid
+  instanceListens?: InstanceListens | undefined
+}
 
 /** The server that faces the internet. It knows routes and nothing else of the platform. */
 export function createTrafficServer(deps: Deps, options: Options): TrafficServer {

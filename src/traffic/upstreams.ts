@@ -10,6 +10,14 @@ export type InstanceTarget = Extract<RouteTarget, { kind: 'instance' }>
 /** The uid whose socket listens on a local TCP port; null when nobody does or it cannot be told. */
 export type ListeningUid = (port: number) => Promise<number | null>
 
+/** True when the socket on a local TCP port is the instance's own; asked where all apps run as our own user. */
+export type InstanceListens = (instanceId: string, port: number) => Promise<boolean>
+
+interface OwnerChecks {
+  listeningUid: ListeningUid
+  instanceListens?: InstanceListens | undefined
+}
+
 /** Connections to apps. Nothing is sent on one before its port was seen to belong to the app's own user. */
 export interface Upstreams {
   /** The keep-alive connections of an instance. */
@@ -34,10 +42,7 @@ interface Upstream {
   connect(): Promise<Socket>
 }
 
-export function createUpstreams(
-  deps: { listeningUid: ListeningUid },
-  limits: UpstreamLimits,
-): Upstreams {
+export function createUpstreams(deps: OwnerChecks, limits: UpstreamLimits): Upstreams {
   const upstreams = new Map<string, Upstream & { instanceId: string }>()
   const upstreamOf = (target: InstanceTarget) => {
     // An instance that was started again may have another port.
@@ -67,11 +72,11 @@ export function createUpstreams(
 }
 
 function createUpstream(
-  deps: { listeningUid: ListeningUid },
+  deps: OwnerChecks,
   target: InstanceTarget,
   limits: UpstreamLimits,
 ): Upstream {
-  const readOwner = sharedRead(() => deps.listeningUid(target.port))
+  const readOwner = sharedRead(() => ownerOf(deps, target))
   const connectChecked = async () => {
     const socket = await openSocket(target.port, limits.connectMs)
     try {
@@ -120,6 +125,14 @@ async function checkOwner(
     'traffic.foreign_listener',
     `Cannot use port ${target.port}: it belongs to uid ${owner ?? 'unknown'}, not to ${target.uid}`,
   )
+}
+
+/** Where all apps share a uid, a socket of another app counts as nobody's. */
+async function ownerOf(deps: OwnerChecks, target: InstanceTarget): Promise<number | null> {
+  const owner = await deps.listeningUid(target.port)
+  const { instanceListens } = deps
+  if (instanceListens === undefined || owner === null || owner !== process.getuid?.()) return owner
+  return (await instanceListens(target.instanceId, target.port)) ? owner : null
 }
 
 function openSocket(port: number, timeoutMs: number): Promise<Socket> {

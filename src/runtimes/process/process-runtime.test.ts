@@ -88,20 +88,40 @@ describe('createProcessRuntime()', skipUnlessRoot, () => {
     await runtime.stop(ref, { graceMs: 1000 })
   })
 
+  it('G-17 gives an app nothing of the environment of the platform', async (t) => {
+    process.env['NANOSCALE_ENCRYPTION_KEYS'] = 'k1:of-the-platform'
+    t.after(() => delete process.env['NANOSCALE_ENCRYPTION_KEYS'])
+    await using test = await openTestSpawner()
+    const { runtime, spec } = await openRuntime(test)
+    const script = 'env; cat /proc/[0-9]*/environ 2>/dev/null; echo done; sleep 60'
+    const ref = await runtime.start(spec('i1', script))
+    const log = { ...ref, unit: 'i1' }
+    await test.waitForLog(log, 'done')
+    const text = await test.logOf(log)
+    assert.match(text, /^PORT=20001$/m)
+    assert.doesNotMatch(text, /of-the-platform/)
+    await runtime.stop(ref, { graceMs: 1000 })
+  })
+
   it('D-18 tells the instance that listens from a neighbour on its port', async () => {
     await using test = await openTestSpawner()
     const { runtime, spec } = await openRuntime(test)
     const server = createServer()
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const taken = (server.address() as AddressInfo).port
-    assert.equal(await runtime.ownsPort({ accountSlot: PROJECT_A.slot, port: taken }), false)
+    const nobody = { unit: 'app-i1', pid: 2, startTicks: '0', bootId: '' }
+    const asked = { ref: nobody, accountSlot: PROJECT_A.slot, port: taken }
+    assert.equal(await runtime.ownsPort(asked), false)
     server.close()
     const port = await chooseFreePort()
     const script = `require("net").createServer().listen(process.env.PORT, "127.0.0.1")`
     const argv = [process.execPath, '--eval', script] as const
     const ref = await runtime.start({ ...spec('i1', ''), argv, port })
-    await until(() => runtime.ownsPort({ accountSlot: PROJECT_A.slot, port }), 'the app to listen')
-    assert.equal(await runtime.ownsPort({ accountSlot: PROJECT_B.slot, port }), false)
+    await until(
+      () => runtime.ownsPort({ ref, accountSlot: PROJECT_A.slot, port }),
+      'the app to listen',
+    )
+    assert.equal(await runtime.ownsPort({ ref, accountSlot: PROJECT_B.slot, port }), false)
     await runtime.stop(ref, { graceMs: 1000 })
   })
 

@@ -1,5 +1,6 @@
 import { OperationError, messageOf } from '../../lib/errors.ts'
 import { listeningUid } from '../../lib/socket-owner.ts'
+import { createUnitListens } from '../../lib/unit-sockets.ts'
 import { uidOf } from '../../spawner/accounts.ts'
 import type {
   ExitFacts,
@@ -25,15 +26,18 @@ interface ProcessRuntimeDeps {
 /** Runs instances as processes of this machine, each project under an account of its own. */
 export function createProcessRuntime(deps: ProcessRuntimeDeps): Runtime {
   const { spawner } = deps
+  const unitListens = createUnitListens()
   return {
     kind: 'process',
     start: (spec) => startUnit(deps, spec, `app-${spec.id}`),
     isAlive: (ref) => spawner.isAlive(ref),
     exited: (ref, signal) => spawner.exited(ref, signal),
     stop: (ref, options) => spawner.stop(ref, options),
-    async ownsPort({ accountSlot, port }) {
-      const uid = uidOf({ kind: 'project', slot: accountSlot }, await spawner.isolation())
-      return (await listeningUid(port)) === uid
+    async ownsPort({ ref, accountSlot, port }) {
+      const isolation = await spawner.isolation()
+      const uid = uidOf({ kind: 'project', slot: accountSlot }, isolation)
+      if ((await listeningUid(port)) !== uid) return false
+      return isolation === 'users' || (await unitListens(ref.unit, port))
     },
     runReleaseCommand: (spec, options) => runReleaseCommand(deps, spec, options),
   }
