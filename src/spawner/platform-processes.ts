@@ -11,7 +11,7 @@ import { signal, uidOfProcess } from './process-table.ts'
 
 const POLL_MS = 100
 const READY_POLL_MS = 25
-const FIRST_PAUSE_MS = 200
+const FIRST_PAUSE_MS = 50
 const MAX_PAUSE_MS = 10_000
 /** A process that lived this long had started well: its next restart is immediate again. */
 const STEADY_MS = 10_000
@@ -231,7 +231,7 @@ function relaunch(deps: Deps, spec: PlatformProcessSpec): PlatformRecord | null 
   }
 }
 
-/** Nothing after the first end, then 200 ms, 400 ms and so on up to 10 s. */
+/** Nothing after the first end, then 50 ms, 100 ms and so on up to 10 s: apps are away meanwhile. */
 function pauseAfter(ends: number): number {
   return Math.min(FIRST_PAUSE_MS * 2 ** (ends - 2), MAX_PAUSE_MS)
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import path from 'node:path'
 
@@ -20,6 +20,8 @@ export interface PlatformOptions {
   environment?: Record<string, string>
   /** Where the program is; the checkout unless a test upgrades. */
   program?: string
+  /** The user (and group) that starts it; only root can choose. */
+  uid?: number
 }
 
 type Kind = 'control' | 'traffic' | 'spawner'
@@ -74,6 +76,8 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const home = await mkdtemp('/tmp/nanoscale-system-')
   // Apps and builds run under other uids and must be able to pass through.
   await chmod(home, 0o711)
+  if (options.uid !== undefined) await chown(home, options.uid, options.uid)
+  const user = options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }
   const dataDirectory = path.join(home, 'data')
   const since = await currentTicks()
   const [port, trafficPort] = await Promise.all([findFreePort(), findFreePort()])
@@ -89,7 +93,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   }
   let program = options.program ?? CHECKOUT
   const outputFile = path.join(home, 'start.log')
-  let launcher = launch(program, environment, outputFile)
+  let launcher = launch({ program, env: environment, user }, outputFile)
   let stopped = false
 
   const request = (
@@ -142,7 +146,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       return (answer.text === '' ? undefined : JSON.parse(answer.text)) as T
     },
     async cli<T>(...args: string[]): Promise<T> {
-      return (await runCli(program, environment, [...args, '--json'])) as T
+      return (await runCli({ program, env: environment, user }, [...args, '--json'])) as T
     },
     get: (hostname, appPath, headers = {}) =>
       sendRequest({ port: trafficPort, path: appPath, headers: { ...headers, host: hostname } }),
@@ -161,11 +165,11 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       launcher.kill('SIGTERM')
       await waitForExit(launcher, 30_000)
       program = next
-      launcher = launch(program, environment, outputFile)
+      launcher = launch({ program, env: environment, user }, outputFile)
       await waitFor('the restarted platform to be ready', 60_000, isReady)
     },
     async stopAll() {
-      await runCli(program, environment, ['stop', '--all'])
+      await runCli({ program, env: environment, user }, ['stop', '--all'])
       await waitForExit(launcher, 20_000)
       stopped = true
       await assertNothingLeft(platform)
@@ -192,11 +196,14 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   return platform
 }
 
-function launch(program: string, env: Record<string, string>, outputFile: string): ChildProcess {
+type Launch = { program: string; env: Record<string, string>; user: { uid?: number; gid?: number } }
+
+function launch({ program, env, user }: Launch, outputFile: string): ChildProcess {
   const output = openSync(outputFile, 'a')
   // A group of its own: a Ctrl-C at the terminal is the test runner's, which then disposes.
   const child = spawn(process.execPath, [path.join(program, 'nanoscale'), 'start'], {
     env,
+    ...user,
     cwd: '/',
     detached: true,
     stdio: ['ignore', output, output],
@@ -205,9 +212,10 @@ function launch(program: string, env: Record<string, string>, outputFile: string
   return child
 }
 
-async function runCli(program: string, env: Record<string, string>, args: string[]) {
+async function runCli({ program, env, user }: Launch, args: string[]) {
   const child = spawn(process.execPath, [path.join(program, 'nanoscale'), ...args], {
     env,
+    ...user,
     cwd: '/',
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 60_000,
