@@ -112,7 +112,14 @@ async function stopControl(control: SupervisedProcess, requests: StopRequests): 
 }
 
 function userName(): string {
-  return process.env['SUDO_USER'] ?? userInfo().username
+  const name = process.env['SUDO_USER'] ?? process.env['USER']
+  if (name !== undefined) return name
+  try {
+    return userInfo().username
+  } catch {
+    // No entry in the user database, as in containers.
+    return String(process.getuid?.())
+  }
 }
 
 /** See `launcher/keep-running.js`. */
