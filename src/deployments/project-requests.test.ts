@@ -4,7 +4,7 @@ import { it } from 'node:test'
 import { describeOnBothEngines } from '../../test/_databases.ts'
 import { openDeploymentScene } from '../../test/_deployment-scene.ts'
 import { inTransaction } from '../database/in-transaction.ts'
-import { requestCancel } from './project-requests.ts'
+import { requestCancel, requestRollback } from './project-requests.ts'
 import { reconcileBranch } from './reconcile-branch.ts'
 
 const signal = new AbortController().signal
@@ -45,6 +45,20 @@ describeOnBothEngines('what a person asks of the queue', (open) => {
     assert.deepEqual(s.world.builds.at(-1)?.env, { FLAG: 'on' })
   })
 
+  it('rolls back at once, also right after a deployment', async () => {
+    await using s = await openDeploymentScene(open)
+    await s.push('a')
+    const first = await s.reaches(1, 'live')
+    const { deps } = s.world
+    const asked = { organizationId: 'org-default', projectId: s.project.id, deploymentId: first.id }
+    const row = await inTransaction(deps.db, async (tx) => {
+      const { deploymentId } = await requestRollback(deps, tx, asked)
+      const found = tx.selectFrom('deployments').selectAll().where('id', '=', deploymentId)
+      return await found.executeTakeFirstOrThrow()
+    })
+    assert.ok(row.not_before <= row.created_at)
+  })
+
   it('D-15 D-19 rolls back to release and configuration of then, until the next push', async () => {
     await using s = await openDeploymentScene(open)
     await s.setVariable('GREETING', 'of-version-one')
@@ -56,7 +70,6 @@ describeOnBothEngines('what a person asks of the queue', (open) => {
     await s.request('rollback', first.id)
     const back = await s.reaches(3, 'live')
     assert.equal(back.commit_sha, 'a')
-    assert.ok(back.not_before <= back.created_at, 'it waits for nothing')
     assert.equal(back.release_id, first.release_id)
     assert.equal(s.world.starts.at(-1)?.env['GREETING'], 'of-version-one')
     const look = await reconcileBranch(s.world.deps, s.project.id, { kind: 'timer' }, signal)
