@@ -3,27 +3,48 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status'
 
 import { isOperationError } from '../lib/errors.ts'
 
-/** Statuses of error codes. What is not here and matches no rule below is 500 with nothing inside. */
-const STATUS_OF_CODE: Readonly<Record<string, ContentfulStatusCode>> = {
-  'http.unauthorized': 401,
-  'http.forbidden': 403,
-  'http.malformed': 400,
-  'http.too_large': 413,
-  'http.stopping': 503,
-  'http.deadline': 503,
-  'domain.too_many': 409,
-  'source.unreachable': 502,
-  'source.timed_out': 504,
-  'keyring.exhausted': 409,
-}
-
-/** Statuses by what the reason of a code begins or ends with, so that rooms share a vocabulary. */
-const STATUS_OF_REASON: readonly (readonly [RegExp, ContentfulStatusCode])[] = [
-  [/(^|_)not_found$/, 404],
-  [/(^|_)(invalid|refused|unsafe|not_allowed|forbidden_host|unsupported)(_|$)/, 422],
-  [/(^|_)(taken|busy|ended|in_use|not_cancellable|not_possible|conflict)$/, 409],
-  [/^(nothing|not|no|already|still|never)_/, 409],
-]
+/**
+ * Every code that a request may meet, with its status. What is not here is 500 with nothing inside: its message was
+ * written for a log or for the command line, and may name paths and processes of this machine.
+ */
+export const STATUS_OF_CODE: ReadonlyMap<string, ContentfulStatusCode> = new Map([
+  ['http.malformed', 400],
+  ['http.unauthorized', 401],
+  ['http.forbidden', 403],
+  ['http.too_large', 413],
+  ['http.invalid', 422],
+  ['http.deadline', 503],
+  ['project.not_found', 404],
+  ['project.name_taken', 409],
+  ['project.invalid_name', 422],
+  ['project.invalid_settings', 422],
+  ['environment.not_found', 404],
+  ['environment.invalid', 422],
+  ['domain.not_found', 404],
+  ['domain.taken', 409],
+  ['domain.too_many', 409],
+  ['domain.invalid', 422],
+  ['token.not_found', 404],
+  ['deployment.not_found', 404],
+  ['deployment.not_cancellable', 409],
+  ['deployment.nothing_to_deploy', 409],
+  ['deployment.nothing_to_roll_back_to', 409],
+  ['deployment.never_live', 409],
+  ['source.invalid_url', 422],
+  ['source.invalid_branch', 422],
+  ['source.invalid_path', 422],
+  ['source.host_not_allowed', 422],
+  ['keyring.not_found', 404],
+  ['keyring.busy', 409],
+  ['keyring.in_use', 409],
+  ['keyring.not_changeable', 409],
+  ['keyring.not_all_resealed', 409],
+  // Of sealing: only the operator can help, by the sentence that the error brings.
+  ['keyring.exhausted', 409],
+  // The operator restarts or upgrades; the same request will be answered in a moment.
+  ['spawner.unavailable', 503],
+  ['traffic.unreachable', 503],
+])
 
 export interface ErrorAnswer {
   status: ContentfulStatusCode
@@ -40,8 +61,8 @@ export interface ErrorAnswer {
 /** The one place that turns a failure into an answer. */
 export function answerOf(error: unknown, requestId: string): ErrorAnswer {
   if (isOperationError(error)) {
-    const status = statusOf(error.code)
-    if (status !== null) {
+    const status = STATUS_OF_CODE.get(error.code)
+    if (status !== undefined) {
       const details = error.details === undefined ? {} : { details: error.details }
       const body = { error: error.message, code: error.code, ...details }
       return { status, body, unexpected: false }
@@ -57,13 +78,6 @@ export function answerOf(error: unknown, requestId: string): ErrorAnswer {
     request_id: requestId,
   }
   return { status: 500, body, unexpected: true }
-}
-
-function statusOf(code: string): ContentfulStatusCode | null {
-  const exact = STATUS_OF_CODE[code]
-  if (exact !== undefined) return exact
-  const reason = code.slice(code.indexOf('.') + 1)
-  return STATUS_OF_REASON.find(([pattern]) => pattern.test(reason))?.[1] ?? null
 }
 
 interface Issue {
