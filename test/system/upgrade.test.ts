@@ -42,7 +42,11 @@ describe('upgrade', () => {
 async function copyProgram(version: string): Promise<{ directory: string } & AsyncDisposable> {
   const directory = await mkdtemp('/tmp/nanoscale-upgrade-')
   for (const name of ['nanoscale', 'launcher', 'src', 'package-lock.json', 'tsconfig.json']) {
-    await cp(path.join(CHECKOUT, name), path.join(directory, name), { recursive: true })
+    await cp(path.join(CHECKOUT, name), path.join(directory, name), {
+      recursive: true,
+      // `nanoscale` is a link, and must lead into the copy.
+      verbatimSymlinks: true,
+    })
   }
   for (const name of ['node_modules', '.toolchain']) {
     await symlink(path.join(CHECKOUT, name), path.join(directory, name))
