@@ -1,12 +1,12 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import { serveGit } from '../src/cli/demo/git-backend.ts'
 import { createRepository, GIT_ENV, runGit } from './_git-repository.ts'
 import type { GitRepository, RepositoryFiles } from './_git-repository.ts'
 
@@ -63,7 +63,7 @@ export async function startGitHost(options: { port?: number } = {}): Promise<Git
     if (request.headers.authorization) credentials.push(request.headers.authorization)
     const pending = faults.find(({ only, times }) => times > 0 && line.includes(only))
     if (pending) pending.times -= 1
-    answer(pending?.fault, { request, response, backend, directory })
+    answer(pending?.fault, { request, response, backend, directory, env: GIT_ENV })
   })
   server.on('connection', (socket) => {
     sockets.add(socket)
@@ -93,12 +93,7 @@ export async function startGitHost(options: { port?: number } = {}): Promise<Git
   }
 }
 
-interface Exchange {
-  request: IncomingMessage
-  response: ServerResponse
-  backend: string
-  directory: string
-}
+type Exchange = Parameters<typeof serveGit>[0]
 
 function answer(fault: GitHostFault | undefined, exchange: Exchange): void {
   const { request, response } = exchange
@@ -120,7 +115,7 @@ function answer(fault: GitHostFault | undefined, exchange: Exchange): void {
       return
     }
     case 'truncate':
-      return serveGit(exchange, fault.bytes)
+      return serveGit({ ...exchange, maxBytes: fault.bytes })
     case 'endless':
       advertiseWithoutEnd(response)
       return
@@ -149,60 +144,4 @@ function advertiseWithoutEnd(response: ServerResponse): void {
   response.write(`${start}0000${packet(`${sha} refs/heads/0\0multi_ack\n`)}`)
   response.on('drain', write)
   write()
-}
-
-/** Runs `git http-backend` as the CGI program that it is. */
-function serveGit({ request, response, backend, directory }: Exchange, maxBytes = Infinity): void {
-  const url = new URL(request.url ?? '/', 'http://host')
-  const child = spawn(backend, [], {
-    env: {
-      ...GIT_ENV,
-      GIT_PROJECT_ROOT: directory,
-      GIT_HTTP_EXPORT_ALL: '1',
-      PATH_INFO: decodeURIComponent(url.pathname),
-      QUERY_STRING: url.search.slice(1),
-      REQUEST_METHOD: request.method ?? 'GET',
-      CONTENT_TYPE: request.headers['content-type'] ?? '',
-      HTTP_CONTENT_ENCODING: request.headers['content-encoding'] ?? '',
-      GIT_PROTOCOL: String(request.headers['git-protocol'] ?? ''),
-      REMOTE_ADDR: '127.0.0.1',
-    },
-    stdio: ['pipe', 'pipe', 'ignore'],
-  })
-  child.stdin.on('error', () => {})
-  request.on('error', () => {})
-  request.pipe(child.stdin)
-  let head: Buffer | null = Buffer.alloc(0)
-  let sent = 0
-  const send = (chunk: Buffer) => {
-    const part = chunk.subarray(0, Math.max(0, maxBytes - sent))
-    sent += part.length
-    response.write(part, () => {
-      if (sent >= maxBytes) request.socket.destroy()
-    })
-  }
-  child.stdout.on('data', (chunk: Buffer) => {
-    if (head === null) return send(chunk)
-    head = Buffer.concat([head, chunk])
-    const end = head.indexOf('\r\n\r\n')
-    if (end === -1) return
-    writeCgiHead(response, head.subarray(0, end).toString('latin1'))
-    const rest = head.subarray(end + 4)
-    head = null
-    if (rest.length > 0) send(rest)
-  })
-  child.on('close', () => response.end())
-  response.on('close', () => child.kill())
-}
-
-function writeCgiHead(response: ServerResponse, head: string): void {
-  let status = 200
-  for (const line of head.split('\r\n')) {
-    const colon = line.indexOf(':')
-    const name = line.slice(0, colon).toLowerCase()
-    const value = line.slice(colon + 1).trim()
-    if (name === 'status') status = Number.parseInt(value, 10)
-    else response.setHeader(name, value)
-  }
-  response.writeHead(status)
 }
