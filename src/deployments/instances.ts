@@ -3,9 +3,9 @@ import type { Database } from '../database/database.ts'
 import type { RuntimeKind, Schema } from '../database/schema.ts'
 import { toIsoTime, type Clock } from '../lib/clock.ts'
 import { OperationError } from '../lib/errors.ts'
+import { chooseFreePort } from '../lib/free-port.ts'
 import type { NewId } from '../lib/ids.ts'
 import { unitOfInstance, type InstanceRef, type Runtime } from '../runtimes/runtime.ts'
-import { findFreePort } from './free-port.ts'
 import { instanceLogName } from './log-names.ts'
 
 export type InstanceRow = Schema['instances']
@@ -64,7 +64,7 @@ async function insertInstance(deps: InstanceDeps, order: StartOrder, id: string)
     .where('state', 'in', ['starting', 'running', 'draining'])
     .execute()
   const ports = new Set(taken.map((row) => row.port))
-  const port = await findFreePort((candidate) => ports.has(candidate))
+  const port = await chooseFreePort({ isTaken: (candidate) => ports.has(candidate) })
   await deps.db
     .insertInto('instances')
     .values({

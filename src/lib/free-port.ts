@@ -9,15 +9,17 @@ const LAST_PORT = 32_767
 const ATTEMPTS = 100
 
 /**
- * A TCP port of 20000–32767 on which nothing listens at 127.0.0.1 now. Somebody may take it before the caller's app
- * does: whoever routes to it asks `listeningUid` first. Throws `port.none_free`.
+ * A TCP port of 20000–32767 on which nothing listens at 127.0.0.1 now and which is not `isTaken`: given out, and not yet
+ * listened on. Somebody may take it before the caller's app does: whoever routes to it asks who owns it first. Throws
+ * `port.none_free`.
  */
 export async function chooseFreePort(
-  choose: () => number = () => randomInt(FIRST_PORT, LAST_PORT + 1),
+  options: { isTaken?: (port: number) => boolean; choose?: () => number } = {},
 ): Promise<number> {
+  const { isTaken = () => false, choose = () => randomInt(FIRST_PORT, LAST_PORT + 1) } = options
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const port = choose()
-    if (await isFree(port)) return port
+    if (!isTaken(port) && (await isFree(port))) return port
   }
   throw new OperationError(
     'port.none_free',

@@ -51,10 +51,9 @@ describe('chooseFreePort()', () => {
     await using taken = await listen('127.0.0.1')
     const free = await chooseFreePort()
     const choices = [taken.port, free]
-    assert.equal(await chooseFreePort(() => choices.shift() ?? 0), free)
-    await assert.rejects(
-      chooseFreePort(() => taken.port),
-      /all in use/,
-    )
+    assert.equal(await chooseFreePort({ choose: () => choices.shift() ?? 0 }), free)
+    const isTaken = (port: number) => port === free
+    await assert.rejects(chooseFreePort({ isTaken, choose: () => free }), /all in use/)
+    await assert.rejects(chooseFreePort({ choose: () => taken.port }), /all in use/)
   })
 })

@@ -1,13 +1,16 @@
-import { randomUUID } from 'node:crypto'
-import { chown, link, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { lstat, mkdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 import { OperationError, systemErrorCode } from '../lib/errors.ts'
+import { createFileAtomically, writeFileAtomically } from '../lib/write-file-atomically.ts'
 import { formatKeys, makeKey, parseKeys, type EncryptionKey } from './encryption-keys.ts'
 
 const HEADER = `# The keys that seal the stored secrets of this NanoScale; the first one seals, all of them open.
 # Without them variables and credentials are lost: keep a copy apart from the backup of the database.
 `
+
+/** Offline commands may run as root; the control plane reads the file as the user that owns its directory. */
+const OWNER = { mode: 0o600, ownedAsDirectory: true }
 
 /** The key file of the embedded default. */
 export function keyFileOf(dataDirectory: string): string {
@@ -43,51 +46,11 @@ export async function readKeyFile(path: string): Promise<EncryptionKey[]> {
 /** Makes the file with one new key. When another process made it meanwhile, that one counts. */
 export async function createKeyFile(path: string): Promise<EncryptionKey[]> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-  const temporary = await writeBeside(path, [makeKey([])])
-  try {
-    // Unlike a rename, a link never replaces a keyring that is there already.
-    await link(temporary, path)
-  } catch (error) {
-    if (systemErrorCode(error) !== 'EEXIST') throw error
-  } finally {
-    await rm(temporary, { force: true })
-  }
-  await syncDirectory(dirname(path))
+  await createFileAtomically(path, HEADER + formatKeys([makeKey([])]), OWNER)
   return await readKeyFile(path)
 }
 
 /** After a crash at any moment the file has either the old keys or the new ones. */
 export async function replaceKeyFile(path: string, keys: readonly EncryptionKey[]): Promise<void> {
-  const temporary = await writeBeside(path, keys)
-  await rename(temporary, path)
-  await syncDirectory(dirname(path))
-}
-
-async function writeBeside(path: string, keys: readonly EncryptionKey[]): Promise<string> {
-  const temporary = `${path}.${randomUUID()}.new`
-  const file = await open(temporary, 'wx', 0o600)
-  try {
-    await file.writeFile(HEADER + formatKeys(keys))
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await giveToOwnerOf(dirname(path), temporary)
-  return temporary
-}
-
-/** Offline commands may run as root; the control plane reads the file as the user that owns its directory. */
-async function giveToOwnerOf(directory: string, path: string): Promise<void> {
-  if (process.getuid?.() !== 0) return
-  const { uid, gid } = await lstat(directory)
-  await chown(path, uid, gid)
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path)
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
-  }
+  await writeFileAtomically(path, HEADER + formatKeys(keys), OWNER)
 }

@@ -1,7 +1,8 @@
-import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 import { OperationError, systemErrorCode } from '../lib/errors.ts'
+import { writeFileAtomically } from '../lib/write-file-atomically.ts'
 import type { Route, RouteTable, RouteTarget } from './route-table.ts'
 
 /** The last table written to `path`, or null when there is none. Throws `traffic.invalid_table` when it is damaged. */
@@ -16,21 +17,7 @@ export async function readRouteFile(path: string): Promise<RouteTable | null> {
 /** Replaces the file in one step, on disk when it resolves: a power cut leaves the old table or the new one. */
 export async function writeRouteFile(path: string, table: RouteTable): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-  const temporary = `${path}.${process.pid}.tmp`
-  const file = await open(temporary, 'w', 0o600)
-  try {
-    await file.writeFile(JSON.stringify(table))
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(temporary, path)
-  const directory = await open(dirname(path), 'r')
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
-  }
+  await writeFileAtomically(path, JSON.stringify(table))
 }
 
 function parseRouteTable(text: string): RouteTable {

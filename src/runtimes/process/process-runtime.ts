@@ -9,6 +9,7 @@ import type {
   ProjectAccount,
   Spawner,
 } from '../../spawner/spawner.ts'
+import { unitOfInstance, unitOfReleaseCommand } from '../runtime.ts'
 import type { InstanceSpec, Runtime } from '../runtime.ts'
 import { appEnvironment } from './app-environment.ts'
 
@@ -29,7 +30,7 @@ export function createProcessRuntime(deps: ProcessRuntimeDeps): Runtime {
   const unitListens = createUnitListens()
   return {
     kind: 'process',
-    start: (spec) => startUnit(deps, spec, `app-${spec.id}`),
+    start: (spec) => startUnit(deps, spec, unitOfInstance(spec.id)),
     isAlive: (ref) => spawner.isAlive(ref),
     exited: (ref, signal) => spawner.exited(ref, signal),
     stop: (ref, options) => spawner.stop(ref, options),
@@ -86,7 +87,7 @@ async function runReleaseCommand(
   options: { timeoutMs: number; signal: AbortSignal },
 ): Promise<ExitFacts> {
   options.signal.throwIfAborted()
-  const ref = await startUnit(deps, spec, `release-${spec.id}`)
+  const ref = await startUnit(deps, spec, unitOfReleaseCommand(spec.id))
   const deadline = AbortSignal.timeout(options.timeoutMs)
   try {
     const facts = await deps.spawner.exited(ref, AbortSignal.any([options.signal, deadline]))
