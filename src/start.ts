@@ -16,6 +16,7 @@ import { createLocalSpawner } from './spawner/local-spawner.ts'
 import type { SupervisedProcess } from './spawner/platform-processes.ts'
 import { prepareHost } from './spawner/prepare-host.ts'
 import { startSpawnerServer } from './spawner/spawner-server.ts'
+import type { Isolation } from './spawner/spawner.ts'
 
 const CHECKOUT = join(import.meta.dirname, '..')
 const clock = systemClock
@@ -62,7 +63,11 @@ async function runForeground(env: Environment): Promise<void> {
   // Their end here is the end of watching them: what runs then goes on.
   await using traffic = platform.traffic
   await using control = platform.control
-  const isReady = await becomeReady(config, platform, requests)
+  const isReady = await becomeReady(
+    { config, isolation: await spawner.isolation() },
+    platform,
+    requests,
+  )
   if (isReady && host.platformUser !== null) removeOldPrograms(dataDirectory, host.program)
   await untilAskedToStop([traffic, control], requests)
   tellLauncher('ending')
@@ -75,7 +80,7 @@ async function runForeground(env: Environment): Promise<void> {
 }
 
 async function becomeReady(
-  config: Config,
+  { config, isolation }: { config: Config; isolation: Isolation },
   { traffic, control, wasServing }: Platform,
   requests: StopRequests,
 ): Promise<boolean> {
@@ -90,7 +95,7 @@ async function becomeReady(
     throw error
   }
   tellLauncher('ready')
-  const around = { env: process.env, userName: userName(), hostName: hostname() }
+  const around = { env: process.env, userName: userName(), hostName: hostname(), isolation }
   say(describeStart(config, around))
   return true
 }

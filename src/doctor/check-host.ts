@@ -1,10 +1,10 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 import type { Clock } from '../lib/clock.ts'
-import { isOperationError } from '../lib/errors.ts'
-import { runCommand } from '../lib/run-command.ts'
+import { isolationWithoutRoot } from '../spawner/namespaces.ts'
+import type { Isolation } from '../spawner/spawner.ts'
 import { failed, ok, warning, type Finding } from './finding.ts'
 
 const GIB = 2 ** 30
@@ -81,30 +81,52 @@ export function nearestExisting(path: string): string {
 }
 
 /** What keeps apps and builds of different projects apart, seen from this process. */
-export async function checkIsolation(options: {
+export function checkIsolation(options: {
   uid: number
+  dataDirectory: string
   allowUnisolated: boolean
-}): Promise<Finding> {
-  if (options.uid === 0) {
-    return ok('isolation', 'Each project and each build runs as a user of its own')
-  }
-  const namespaces = await mayMakeNamespaces()
-  const state = namespaces
-    ? 'Not started as root: apps and builds run as the same user as NanoScale (user namespaces would be allowed)'
-    : 'Not started as root: apps and builds run as the same user as NanoScale, and can read its keys'
-  return options.allowUnisolated
-    ? warning('isolation', `${state}; accepted by NANOSCALE_ALLOW_UNISOLATED`, 'Start it as root')
-    : warning('isolation', state, 'Deploy only what you trust, or start NanoScale as root')
+}): Finding {
+  const isolation = options.uid === 0 ? 'users' : isolationWithoutRoot(options.dataDirectory)
+  return judgeIsolation(isolation, { ...options, refusal: readRefusal() })
 }
 
-async function mayMakeNamespaces(): Promise<boolean> {
-  const env = { PATH: '/usr/bin:/bin' }
-  try {
-    const argv = ['unshare', '--user', '--map-root-user', 'true'] as const
-    return (await runCommand({ argv: [...argv], env }, { timeoutMs: 5000 })).exitCode === 0
-  } catch (error) {
-    // Not installed, or it hangs: the answer is no.
-    if (isOperationError(error)) return false
-    throw error
+export function judgeIsolation(
+  isolation: Isolation,
+  { allowUnisolated, refusal }: { allowUnisolated: boolean; refusal: string | null },
+): Finding {
+  if (isolation === 'users') {
+    return ok('isolation', 'Each project and each build runs as a user of its own')
   }
+  if (isolation === 'namespaces') {
+    return ok(
+      'isolation',
+      'Not started as root: each app and each build runs in namespaces of its own, without sight of the keys and of each other',
+    )
+  }
+  const cause = refusal === null ? '' : ` (${refusal})`
+  const accepted = allowUnisolated ? '; accepted by NANOSCALE_ALLOW_UNISOLATED' : ''
+  return warning(
+    'isolation',
+    `Not started as root, and user namespaces do not work here${cause}: apps and builds can read the keys and the data of each other${accepted}`,
+    'Start NanoScale as root, or allow user namespaces and start it again; until then deploy only what you trust',
+  )
+}
+
+/** The settings of common kernels that forbid namespaces to ordinary users, and the value that does. */
+const REFUSALS = [
+  ['kernel.apparmor_restrict_unprivileged_userns', '1'],
+  ['kernel.unprivileged_userns_clone', '0'],
+  ['user.max_user_namespaces', '0'],
+] as const
+
+function readRefusal(): string | null {
+  const found = REFUSALS.find(([name, value]) => {
+    try {
+      return readFileSync(`/proc/sys/${name.replaceAll('.', '/')}`, 'utf8').trim() === value
+    } catch {
+      // Other kernels do not have it.
+      return false
+    }
+  })
+  return found === undefined ? null : `sysctl ${found[0]} is ${found[1]}`
 }

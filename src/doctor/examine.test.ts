@@ -12,7 +12,7 @@ import { clock, openInstance } from '../../test/_instance.ts'
 import { loadConfig, type Environment } from '../config/config.ts'
 import { checkDatabase, judgePostgresDurability, judgeSqliteDurability } from './check-database.ts'
 import { checkDataDirectory } from './check-directory.ts'
-import { checkClock, checkPlatform, judgeDisk } from './check-host.ts'
+import { checkClock, checkPlatform, judgeDisk, judgeIsolation } from './check-host.ts'
 import { checkKeyring } from './check-keyring.ts'
 import { checkPort } from './check-ports.ts'
 import { checkAddresses, examine } from './examine.ts'
@@ -20,6 +20,17 @@ import { checkGit, judgeGitVersion } from './git-version.ts'
 
 const GIB = 2 ** 30
 const config = (env: Environment) => loadConfig(env, { uid: 1000, homeDirectory: '/home/ada' })
+
+describe('judgeIsolation()', () => {
+  it('warns only where nothing separates apps, and says what forbids it', () => {
+    const facts = { allowUnisolated: false, refusal: 'sysctl user.max_user_namespaces is 0' }
+    assert.equal(judgeIsolation('users', facts).status, 'ok')
+    assert.equal(judgeIsolation('namespaces', facts).status, 'ok')
+    const finding = judgeIsolation('none', facts)
+    assert.equal(finding.status, 'warning')
+    assert.match(JSON.stringify(finding), /max_user_namespaces is 0.*can read the keys/)
+  })
+})
 
 describe('judgeGitVersion()', () => {
   it('G-21 warns below the minimum of each minor version', () => {

@@ -52,7 +52,11 @@ export async function examine(deps: ExaminationDeps, signal?: AbortSignal): Prom
     }),
     await checkDataDirectory(config.dataDirectory, process.getuid?.() ?? -1),
     await checkDisk(config.dataDirectory),
-    await checkIsolation({ uid: deps.startedAsUid, allowUnisolated: config.allowUnisolated }),
+    checkIsolation({
+      uid: deps.startedAsUid,
+      dataDirectory: config.dataDirectory,
+      allowUnisolated: config.allowUnisolated,
+    }),
     await checkGit(deps.path, signal),
     ...(deps.databaseProblem === undefined ? [] : [deps.databaseProblem]),
     ...(db === null ? [] : await checkDatabase(db, config.database.engine)),

@@ -11,7 +11,7 @@ const CONFIG = {
   publicBaseUrl: 'http://localhost:4000',
   trafficUrl: 'http://*.localhost:8080',
 }
-const AROUND = { env: {}, userName: 'ann', hostName: 'box' }
+const AROUND = { env: {}, userName: 'ann', hostName: 'box', isolation: 'users' } as const
 
 describe('describeStart()', () => {
   it('says where the API and the apps are and what to type next', () => {
@@ -20,6 +20,11 @@ describe('describeStart()', () => {
     assert.match(text, /http:\/\/<name>\.localhost:8080/)
     assert.match(text, /\.\/nanoscale projects create/)
     assert.doesNotMatch(text, /ssh/)
+  })
+
+  it('says when nothing separates apps', () => {
+    assert.match(describeStart(CONFIG, { ...AROUND, isolation: 'none' }), /can read the keys/)
+    assert.doesNotMatch(describeStart(CONFIG, AROUND), /can read the keys/)
   })
 
   it('prints the tunnel and the settings that make it reachable when there is no desktop', () => {

@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts'
+import type { Isolation } from '../spawner/spawner.ts'
 
 type BannerConfig = Pick<
   Config,
@@ -9,6 +10,7 @@ interface Surroundings {
   env: Readonly<Record<string, string | undefined>>
   userName: string
   hostName: string
+  isolation: Isolation
 }
 
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
@@ -28,7 +30,20 @@ export function describeStart(config: BannerConfig, around: Surroundings): strin
     '',
     'Ctrl-C ends the control plane and leaves apps running; twice within 3 s ends apps too.',
   ]
-  return [...lines, ...describeAccess(config, around), ''].join('\n')
+  return [
+    ...lines,
+    ...describeIsolation(around.isolation),
+    ...describeAccess(config, around),
+    '',
+  ].join('\n')
+}
+
+function describeIsolation(isolation: Isolation): string[] {
+  if (isolation !== 'none') return []
+  return [
+    '',
+    'Nothing separates apps and builds here: each can read the keys. Deploy only what you trust (see ./nanoscale doctor).',
+  ]
 }
 
 /** Without a desktop there is no browser to follow the links above. */

@@ -7,6 +7,7 @@ import { currentGid, currentUid } from './accounts.ts'
 import { findTool } from './host-tools.ts'
 import type { HostTools } from './host-tools.ts'
 import type { SpawnCommand } from './spawn-command.ts'
+import type { Isolation } from './spawner.ts'
 
 /** The programs that make namespaces; not on every machine. */
 interface NamespaceTools {
@@ -79,7 +80,10 @@ export interface Namespaces {
 }
 
 /** Tries once whether this user may make namespaces here; null when not. */
-export function findNamespaces(tools: HostTools, dataDirectory: string): Namespaces | null {
+export function findNamespaces(
+  tools: Pick<HostTools, 'setpriv' | 'env'>,
+  dataDirectory: string,
+): Namespaces | null {
   const own = findNamespaceTools()
   if (own === null || currentUid() === 0) return null
   const namespaces: Namespaces = {
@@ -105,6 +109,14 @@ export function findNamespaces(tools: HostTools, dataDirectory: string): Namespa
     killSignal: 'SIGKILL',
   })
   return status === 0 ? namespaces : null
+}
+
+/** What would separate accounts if a spawner were started by this user, who is not root. */
+export function isolationWithoutRoot(dataDirectory: string): Isolation {
+  const setpriv = findTool('setpriv')
+  const env = findTool('env')
+  if (setpriv === null || env === null) return 'none'
+  return findNamespaces({ setpriv, env }, dataDirectory) === null ? 'none' : 'namespaces'
 }
 
 /** Null where a program is missing. */
