@@ -13,6 +13,7 @@ const OUR_TROUBLE = new Set([
   'source.mirror_unusable',
   'source.damaged',
   'source.no_space',
+  'source.git_killed',
   'spawner.lost',
   'spawner.closed',
   'spawner.unavailable',

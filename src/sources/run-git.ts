@@ -1,4 +1,4 @@
-import { isOperationError } from '../lib/errors.ts'
+import { isOperationError, OperationError } from '../lib/errors.ts'
 import type { CommandResult } from '../lib/run-command.ts'
 import type { BuildAccount, Place } from '../spawner/spawner.ts'
 import { gitCommand } from './git-command.ts'
@@ -24,7 +24,7 @@ interface GitRun extends GitCall {
   maxOutputBytes?: number
 }
 
-/** Runs git under a build account. A non-zero exit is a result. */
+/** Runs git under a build account. A non-zero exit is a result; being killed is `source.git_killed`. */
 export async function runGit(
   deps: Pick<SourceDeps, 'spawner' | 'newId' | 'limits'>,
   site: GitSite,
@@ -32,7 +32,7 @@ export async function runGit(
   signal: AbortSignal,
 ): Promise<CommandResult> {
   const limits = limitsOf(deps)
-  return await deps.spawner.run(
+  const result = await deps.spawner.run(
     {
       unit: `git-${deps.newId()}`,
       account: site.account,
@@ -51,6 +51,14 @@ export async function runGit(
     },
     signal,
   )
+  // The machine's trouble and not the repository's, so what needed it is tried again.
+  if (result.exitSignal === 'SIGKILL') {
+    throw new OperationError(
+      'source.git_killed',
+      'Cannot finish git: it was killed, most likely because the machine ran out of memory',
+    )
+  }
+  return result
 }
 
 /** Runs a git call that contacts the host, and throws a typed error unless it succeeds. */
