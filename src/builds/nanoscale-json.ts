@@ -160,8 +160,8 @@ const SCHEMA_TYPES: Readonly<Record<FieldType, object>> = {
   optionalCommand: { anyOf: [...COMMAND.anyOf, { const: false }] },
 }
 
-/** The schema that editors use; published as `nanoscale.schema.json`. */
-export function nanoscaleSchema(): object {
+/** The schema that editors use; published as `nanoscale.schema.json`, and by each instance under that path. */
+export function nanoscaleSchema(): Record<string, unknown> {
   const properties = Object.fromEntries(
     Object.entries(FIELDS).map(([name, { type, description }]) => [
       name,

@@ -77,6 +77,15 @@ export const instanceRoutes = {
     errors: [],
     access: 'public',
   },
+  appSchema: {
+    method: 'GET',
+    path: '/nanoscale.schema.json',
+    summary: 'The JSON schema of nanoscale.json, for editors',
+    response: z.record(z.string(), z.unknown()),
+    status: 200,
+    errors: [],
+    access: 'public',
+  },
   docs: {
     method: 'GET',
     path: '/api/docs',

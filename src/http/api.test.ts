@@ -239,7 +239,14 @@ describe('the API without records', () => {
 
   it('answers public routes with safe headers and no scripts', async () => {
     using test = testApp(nowhere)
-    for (const path of ['/', '/healthz', '/readyz', '/api/docs', '/api/openapi.json']) {
+    for (const path of [
+      '/',
+      '/healthz',
+      '/readyz',
+      '/api/docs',
+      '/api/openapi.json',
+      '/nanoscale.schema.json',
+    ]) {
       const response = await test.request('GET', path, { token: null })
       assert.equal(response.status, 200, path)
       assert.equal(response.headers.get('x-content-type-options'), 'nosniff')

@@ -51,6 +51,7 @@ const INTERNAL = [
   'keyring.wrong_key',
   'source.check_out_failed',
   'source.damaged',
+  'source.git_killed',
   'source.invalid_sha',
   'source.mirror_unusable',
   'source.no_space',

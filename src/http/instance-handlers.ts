@@ -1,3 +1,4 @@
+import { nanoscaleSchema } from '../builds/nanoscale-json.ts'
 import { OperationError } from '../lib/errors.ts'
 import { docsPage } from './docs-page.ts'
 import type { Handlers, StreamEvent } from './handler.ts'
@@ -17,6 +18,7 @@ type InstanceHandlers = Pick<
   | 'readiness'
   | 'metrics'
   | 'openapi'
+  | 'appSchema'
   | 'docs'
   | 'home'
 >
@@ -60,6 +62,7 @@ function factHandlers(app: HttpApp, deps: InstanceHandlerDeps) {
       return parts.join('')
     },
     openapi: () => Promise.resolve(deps.openApiDocument()),
+    appSchema: () => Promise.resolve(nanoscaleSchema()),
     docs: () => Promise.resolve(docsPage()),
     home: () => Promise.resolve(homePage(app.config)),
   } satisfies Partial<InstanceHandlers>
