@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -27,6 +27,12 @@ export interface UnprivilegedSpawner extends AsyncDisposable {
   restart(): Promise<void>
   /** Processes of the user but the spawner. */
   processes(): number[]
+}
+
+/** Another user may not enter a checkout below a closed directory. */
+export function mayReadCheckout(uid: number): boolean {
+  const user = process.getuid?.() === 0 ? { uid, gid: uid } : {}
+  return spawnSync('test', ['-r', PROGRAM, '-a', '-x', process.execPath], user).status === 0
 }
 
 /** A spawner that runs as `uid` when we are root, else as ourselves, with a data directory and a home of that user. */
@@ -96,7 +102,12 @@ async function launch(
     stdio: ['ignore', 'pipe', 'inherit'],
     ...(process.getuid?.() === 0 ? { uid, gid: uid } : {}),
   })
-  await once(child.stdout, 'data', { signal: AbortSignal.timeout(10_000) })
+  const ended = once(child, 'exit').then(([code]) => {
+    throw new Error(`the spawner ended with ${String(code)}`)
+  })
+  const ready = once(child.stdout, 'data', { signal: AbortSignal.timeout(10_000) })
+  ended.catch(() => {})
+  await Promise.race([ready, ended])
   return child
 }
 

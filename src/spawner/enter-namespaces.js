@@ -13,6 +13,8 @@ import {
   openSync,
   readFileSync,
   realpathSync,
+  symlinkSync,
+  writeFileSync,
 } from 'node:fs'
 
 /** @typedef {import('./namespaces.ts').MountPlan} MountPlan */
@@ -21,6 +23,8 @@ import {
 const CANNOT_START = 125
 /** Where only the kernel writes, or what was just mounted. */
 const LEFT_ALONE = ['/proc', '/dev']
+/** Others give the person at the screen cameras and disks, and terminals that belong to somebody. */
+const DEVICES = ['null', 'zero', 'full', 'random', 'urandom']
 const FLAGS = ['nosuid', 'nodev', 'noexec']
 
 const [plan, file, ...args] = readArguments()
@@ -78,6 +82,7 @@ function arrange({ mount, hidden, scratch, kept }) {
       ...place,
       fd: openSync(place.path, constants.O_RDONLY | constants.O_DIRECTORY),
     }))
+  replaceDevices(run)
   for (const path of [...hidden, ...scratch]) {
     const mode = scratch.includes(path) ? '1777' : '0755'
     run(['-t', 'tmpfs', '-o', `mode=${mode},nosuid,nodev,size=10%`, 'tmpfs', path])
@@ -94,6 +99,27 @@ function arrange({ mount, hidden, scratch, kept }) {
     const isOurs = hidden.includes(path) || places.some((place) => place.path === path)
     if (open.has(path) || (isCovered && !isOurs)) continue
     if (isReachable(path)) close(path, flags)
+  }
+}
+
+/** @param {(options: string[], fd?: number) => void} run */
+function replaceDevices(run) {
+  const devices = DEVICES.map((name) => ({
+    path: `/dev/${name}`,
+    fd: openSync(`/dev/${name}`, 'r'),
+  }))
+  run(['-t', 'tmpfs', '-o', 'mode=0755,nosuid,size=64k', 'tmpfs', '/dev'])
+  for (const { path, fd } of devices) {
+    writeFileSync(path, '')
+    run(['--bind', '/proc/self/fd/3', path], fd)
+    closeSync(fd)
+  }
+  for (const name of ['pts', 'shm']) mkdirSync(`/dev/${name}`)
+  run(['-t', 'devpts', '-o', 'nosuid,noexec,newinstance,ptmxmode=0666', 'devpts', '/dev/pts'])
+  symlinkSync('pts/ptmx', '/dev/ptmx')
+  symlinkSync('/proc/self/fd', '/dev/fd')
+  for (const [fd, name] of ['stdin', 'stdout', 'stderr'].entries()) {
+    symlinkSync(`/proc/self/fd/${fd}`, `/dev/${name}`)
   }
 }
 

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test'
 
 import { createUnitListens } from '../lib/unit-sockets.ts'
 import { LIMITS, isRoot, testAccounts, until } from './_spawner.ts'
-import { openUnprivilegedSpawner } from './_unprivileged.ts'
+import { mayReadCheckout, openUnprivilegedSpawner } from './_unprivileged.ts'
 import type { ProcessRef, RunSpec } from './spawner.ts'
 
 const { BUILD_A, BUILD_B, PROJECT_A } = testAccounts(4)
@@ -18,6 +18,7 @@ echo up
 exec sh ./bomb 2>/dev/null`
 
 async function whyNot(): Promise<{ skip?: string }> {
+  if (!mayReadCheckout(UID)) return { skip: `uid ${UID} may not read this checkout` }
   await using test = await openUnprivilegedSpawner(UID)
   const isolation = await test.spawner.isolation()
   return isolation === 'namespaces'
@@ -81,6 +82,19 @@ describe('createLocalSpawner() without root', skip, () => {
     assert.deepEqual(await readdir(join(dataDirectory, 'builds', build.unit)), ['own'])
     assert.deepEqual(await readdir(join(dataDirectory, 'toolchain', 'bin')), [])
     assert.deepEqual(await readdir(home), ['.npmrc', 'data'])
+  })
+
+  it('gives a build devices that belong to nobody, and terminals of its own', async () => {
+    await using test = await openUnprivilegedSpawner(UID)
+    const build = await test.start(
+      BUILD_A,
+      `ls /dev /dev/pts; echo lost >/dev/null; head -c 4 /dev/urandom | wc -c; echo kept >>/dev/stdout
+      script --quiet --command 'tty' /dev/null </dev/null`,
+    )
+    await test.spawner.exited(build)
+    const words = (await test.logOf(build)).split(/\s+/)
+    const devices = 'fd full null ptmx pts random shm stderr stdin stdout urandom zero'
+    assert.deepEqual(words, `/dev: ${devices} /dev/pts: ptmx 4 kept /dev/pts/0 `.split(' '))
   })
 
   it('shows a mirror and what a project keeps to those that name them', async () => {
