@@ -3,10 +3,11 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { chmod, chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import path from 'node:path'
 
 import { FAULT_POINT_FILE } from '../../src/lib/fault-point.ts'
+import { chooseFreePort } from '../../src/lib/free-port.ts'
+import { runCommand } from '../../src/lib/run-command.ts'
 import { type Answer, sendRequest } from './_http.ts'
 import { childrenOf, currentTicks, listPlatformProcesses, type ProcessFacts } from './_processes.ts'
 import { waitFor } from './_wait-for.ts'
@@ -80,7 +81,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const user = options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }
   const dataDirectory = path.join(home, 'data')
   const since = await currentTicks()
-  const [port, trafficPort] = await Promise.all([findFreePort(), findFreePort()])
+  const [port, trafficPort] = await Promise.all([chooseFreePort(), chooseFreePort()])
   const environment: Record<string, string> = {
     PATH: process.env['PATH'] ?? '/usr/bin:/bin',
     HOME: home,
@@ -176,6 +177,8 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     },
     async [Symbol.asyncDispose]() {
       if (!stopped) await endByForce(platform, launcher)
+      // Releases are read-only, also for who made them unless that is root.
+      await runCommand({ argv: ['chmod', '-R', 'u+rwX', '--', home] }, { timeoutMs: 20_000 })
       await rm(home, { recursive: true, force: true, maxRetries: 3 })
     },
   }
@@ -284,15 +287,4 @@ function signalIfRunning(pid: number, signal: NodeJS.Signals | 0): boolean {
   } catch {
     return false
   }
-}
-
-async function findFreePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  assert.ok(address !== null && typeof address === 'object')
-  server.close()
-  await once(server, 'close')
-  return address.port
 }

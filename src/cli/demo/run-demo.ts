@@ -6,6 +6,7 @@ import path from 'node:path'
 import type { z } from 'zod'
 
 import type { deployment } from '../../contract/deployments.ts'
+import { runCommand } from '../../lib/run-command.ts'
 import type { ProjectOutput } from '../session.ts'
 import { type DemoPlatform, pause, startDemoPlatform } from './demo-platform.ts'
 import { type DemoRepository, serveDemoRepositories } from './demo-repositories.ts'
@@ -138,6 +139,8 @@ async function temporaryDirectory(): Promise<{ path: string } & AsyncDisposable>
   return {
     path: directory,
     async [Symbol.asyncDispose]() {
+      // Releases are read-only, also for who made them unless that is root.
+      await runCommand({ argv: ['chmod', '-R', 'u+rwX', '--', directory] }, { timeoutMs: 20_000 })
       await rm(directory, { recursive: true, force: true, maxRetries: 3 })
     },
   }
