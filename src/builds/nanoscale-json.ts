@@ -107,16 +107,16 @@ const READERS: Readonly<Record<FieldType, (value: unknown) => Read>> = {
       ? { value }
       : { reason: 'must be a path such as "/healthz"' },
   paths: (value) =>
-    Array.isArray(value) && value.every(isGlob)
+    Array.isArray(value) && value.length <= 100 && value.every(isGlob)
       ? { value }
-      : { reason: 'must be a list of globs inside the repository such as ["src/**"]' },
+      : { reason: 'must be a list of up to 100 globs such as ["src/**"]' },
   optionalCommand: (value) => (value === false ? { value: null } : readCommand(value)),
   command: (value) => readCommand(value),
 }
 
 function isGlob(value: unknown): boolean {
-  if (typeof value !== 'string' || value === '' || value.startsWith('/')) return false
-  return !value.split('/').includes('..') && !/[\p{Cc}\\]/u.test(value)
+  // Compared with the paths of a change, and never opened: `../shared/**` and `/shared/**` name the app's neighbours.
+  return typeof value === 'string' && /^!?[^\\\p{Cc}]{1,1024}$/u.test(value)
 }
 
 /** A directory inside of the repository, without needless parts; refuses what climbs, is absolute or hides that. */

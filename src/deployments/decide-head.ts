@@ -1,6 +1,7 @@
 import { posix } from 'node:path'
 
 import type { DecisionKind } from '../database/schema.ts'
+import { matchesGlob } from './matches-glob.ts'
 
 /** What is known of a new head. `not_computable` never hides a commit: it deploys. */
 export interface HeadFacts {
@@ -50,7 +51,7 @@ export function hasSkipMarker(message: string): boolean {
 export function isWatched(path: string, patterns: readonly string[]): boolean {
   const including = patterns.filter((pattern) => !pattern.startsWith('!'))
   const excluding = patterns.filter((pattern) => pattern.startsWith('!')).map((p) => p.slice(1))
-  const matches = (pattern: string) => toRegExp(pattern).test(path)
+  const matches = (pattern: string) => matchesGlob(path, pattern)
   return (including.length === 0 || including.some(matches)) && !excluding.some(matches)
 }
 
@@ -63,15 +64,4 @@ export function patternsFromRoot(rootDirectory: string, patterns: readonly strin
       sign + posix.normalize(glob.startsWith('/') ? glob.slice(1) : posix.join(rootDirectory, glob))
     )
   })
-}
-
-/** `**` crosses directories, `*` and `?` do not; names with a leading dot are names like any other. */
-function toRegExp(pattern: string): RegExp {
-  const source = pattern
-    .replace(/\/$/, '/**')
-    .replace(/[.+^${}()|[\]\\]/g, String.raw`\$&`)
-    .replace(/\*\*\/?|\*|\?/g, (glob) =>
-      glob === '**/' ? '(?:[^/]+/)*' : glob === '**' ? '.*' : glob === '*' ? '[^/]*' : '[^/]',
-    )
-  return new RegExp(`^${source}(?:/.*)?$`, 'u')
 }

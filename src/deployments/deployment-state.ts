@@ -21,8 +21,6 @@ const MOVES = {
   interrupted: [],
 } as const satisfies Record<DeploymentState, readonly DeploymentState[]>
 
-export const DEPLOYMENT_STATES = Object.keys(MOVES) as DeploymentState[]
-
 /** In these a deployment holds its project: at most one per project, by a unique index. */
 export const ACTIVE_STATES = [
   'fetching',

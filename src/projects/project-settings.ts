@@ -39,7 +39,7 @@ export function checkSettings(settings: Partial<ProjectSettings>): void {
   for (const field of DIRECTORIES) refuse(field, reasonAgainstPath(settings[field]))
   refuse('health_path', reasonAgainstHealthPath(settings.health_path))
   for (const pattern of settings.watch_paths ?? []) {
-    refuse('watch_paths', reasonAgainstPath(pattern.replace(/^!/, '')))
+    refuse('watch_paths', reasonAgainstGlob(pattern))
   }
   const [first] = Object.entries(details)
   if (first === undefined) return
@@ -53,6 +53,11 @@ export function checkSettings(settings: Partial<ProjectSettings>): void {
 function reasonAgainstLine(value: string | null | undefined): string | null {
   if (value === null || value === undefined) return null
   return hasControlCharacter(value) ? 'it must be one line without control characters' : null
+}
+
+/** Compared with the paths of a change, and never opened: `../shared/**` names a neighbour of the app. */
+function reasonAgainstGlob(value: string): string | null {
+  return /^!?[^\\\p{Cc}]{1,1024}$/u.test(value) ? null : 'it must be a glob such as "src/**"'
 }
 
 /** A path inside the repository: never absolute, never upwards, never encoded. */
