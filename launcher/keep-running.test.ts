@@ -56,6 +56,15 @@ describe('keepRunning()', () => {
     assert.deepEqual(await once(launcher, 'exit'), [2, null])
   })
 
+  it('starts it again at once when it asks to, and tells it that it did', async () => {
+    const again = `if (!process.env.COMPILE_CACHE_WAS_FILLED) process.send('again', () => process.exit(0))`
+    const { launcher, lines } = launch(
+      `${again}; else process.send('ending', () => process.exit(4))`,
+    )
+    assert.notEqual(await nextPid(lines), await nextPid(lines))
+    assert.deepEqual(await once(launcher, 'exit'), [4, null])
+  })
+
   it('lets one end that said so', async () => {
     const { launcher } = launch(`${RUN} process.send('ending', () => process.exit(3))`)
     assert.deepEqual(await once(launcher, 'exit'), [3, null])

@@ -1,6 +1,7 @@
 import process from 'node:process'
 
 import { isOperationError, OperationError } from './lib/errors.ts'
+import { startFromCache } from './platform/start-from-cache.ts'
 
 /** Commands of the command line that work without a running NanoScale. */
 const OFFLINE = {
@@ -21,14 +22,23 @@ async function run([verb = '', ...words]: readonly string[]): Promise<void> {
   switch (wantsHelp && verb in OPTIONS ? '--help' : verb) {
     case '--help':
       return (await import('./cli/main.ts')).runCli(['--help'], OFFLINE)
-    case 'start':
-      return (await import('./start.ts')).start(process.env)
+    case 'start': {
+      const { start } = await import('./start.ts')
+      await startFromCache()
+      return start(process.env)
+    }
     case 'stop':
       return (await import('./stop.ts')).stop(process.env, { all: words.includes('--all') })
-    case 'control':
-      return (await import('./control.ts')).runControl(process.env)
-    case 'traffic':
-      return (await import('./run-traffic.ts')).runTraffic(process.env)
+    case 'control': {
+      const { runControl } = await import('./control.ts')
+      await startFromCache()
+      return runControl(process.env)
+    }
+    case 'traffic': {
+      const { runTraffic } = await import('./run-traffic.ts')
+      await startFromCache()
+      return runTraffic(process.env)
+    }
     default:
       return (await import('./cli/main.ts')).runCli(process.argv.slice(2), OFFLINE)
   }
