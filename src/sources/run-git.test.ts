@@ -2,15 +2,25 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
 import { newId } from '../lib/ids.ts'
-import { runGit } from './run-git.ts'
+import { parseRepositoryUrl } from './repository-url.ts'
+import { runGit, runRemoteGit } from './run-git.ts'
 
 const SITE = {
   account: { kind: 'build', slot: 0 },
   place: { area: 'mirrors', id: 'm' },
 } as const
 
-function endsWith(exit: { exitCode: number | null; exitSignal: string | null }) {
-  const spawner = { run: async () => ({ ...exit, stdout: '', stderr: '', truncated: false }) }
+interface Exit {
+  exitCode: number | null
+  exitSignal: string | null
+}
+
+function spawnerThatEndsWith(exit: Exit) {
+  return { run: async () => ({ ...exit, stdout: '', stderr: '', truncated: false }) }
+}
+
+function endsWith(exit: Exit) {
+  const spawner = spawnerThatEndsWith(exit)
   const run = { gitDirectory: '.', args: ['rev-parse', 'HEAD'] }
   return runGit({ spawner, newId } as never, SITE, run, AbortSignal.timeout(1000))
 }
@@ -24,5 +34,16 @@ describe('runGit()', () => {
     await assert.rejects(endsWith({ exitCode: null, exitSignal: 'SIGKILL' }), {
       code: 'source.git_killed',
     })
+  })
+})
+
+describe('runRemoteGit()', () => {
+  it('G-13 says that a repository is too large when the kernel ended git for that', async () => {
+    const spawner = spawnerThatEndsWith({ exitCode: null, exitSignal: 'SIGXFSZ' })
+    const repository = parseRepositoryUrl('https://github.com/a/b', ['github.com'])
+    const remote = { repository, addresses: ['192.0.2.1'] }
+    const run = { gitDirectory: '.', args: ['fetch'], remote, timeoutMs: 1000 }
+    const done = runRemoteGit({ spawner, newId } as never, SITE, run, AbortSignal.timeout(1000))
+    await assert.rejects(done, { code: 'source.refused', message: /larger than a mirror may be/ })
   })
 })

@@ -77,6 +77,10 @@ export async function runRemoteGit(
     const reason = `the host did not answer within ${run.timeoutMs / 1000} s`
     throw sourceError('source.unreachable', repository, reason, error)
   }
+  if (result.exitSignal === 'SIGXFSZ') {
+    // The kernel's answer to a file above the limit: git cannot say a word.
+    throw sourceError('source.refused', repository, 'it is larger than a mirror may be')
+  }
   if (result.exitCode !== 0) throw gitFailure(repository, result.stderr)
   return result.stdout
 }
