@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 
+import type { AddCommand } from './add-command.ts'
 import { addDeployments } from './commands/deployments.ts'
 import { addDomains } from './commands/domains.ts'
 import { addEnv } from './commands/env.ts'
@@ -9,14 +10,6 @@ import { addProjects } from './commands/projects.ts'
 import { addTokens } from './commands/tokens.ts'
 import type { ConnectionOptions } from './connection.ts'
 import type { Session } from './session.ts'
-
-/** What a command does with the arguments and options that it was given. */
-type Run = (
-  action: (session: Session, args: string[], options: never) => Promise<void>,
-) => (...given: unknown[]) => Promise<void>
-
-/** Adds commands to the program. */
-export type AddCommand = (program: Command, run: Run) => void
 
 export type GlobalOptions = ConnectionOptions & { json?: boolean }
 

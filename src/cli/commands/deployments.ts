@@ -1,8 +1,8 @@
+import type { AddCommand } from '../add-command.ts'
 import { CliError } from '../cli-error.ts'
 import { deploy } from '../deploy.ts'
 import { followDeployment } from '../follow-deployment.ts'
 import { formatAgo, formatCommit, formatDuration, formatTable } from '../format.ts'
-import type { AddCommand } from '../program.ts'
 import { findProject, readPages, show, type Session } from '../session.ts'
 
 export const addDeployments: AddCommand = (program, run) => {

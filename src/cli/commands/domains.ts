@@ -1,5 +1,5 @@
+import type { AddCommand } from '../add-command.ts'
 import { formatAgo, formatTable } from '../format.ts'
-import type { AddCommand } from '../program.ts'
 import { findProject, show, type Session } from '../session.ts'
 
 export const addDomains: AddCommand = (program, run) => {

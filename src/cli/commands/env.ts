@@ -1,10 +1,10 @@
 import type { z } from 'zod'
 
 import { variableScope } from '../../contract/projects.ts'
+import type { AddCommand } from '../add-command.ts'
 import { CliError } from '../cli-error.ts'
 import { followDeployment } from '../follow-deployment.ts'
 import { formatAgo, formatTable } from '../format.ts'
-import type { AddCommand } from '../program.ts'
 import { findProject, show, type ProjectOutput, type Session } from '../session.ts'
 import { parseAssignments, readVariableFile } from '../variables-input.ts'
 

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 
 import { logLine } from '../../contract/deployments.ts'
+import type { AddCommand } from '../add-command.ts'
 import { CliError } from '../cli-error.ts'
 import { printable } from '../format.ts'
-import type { AddCommand } from '../program.ts'
 import { findProject, type Session } from '../session.ts'
 
 const appLine = z.object({ instance_id: z.string(), text: z.string() })

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 
-import type { AddCommand } from '../program.ts'
+import type { AddCommand } from '../add-command.ts'
 import { findProject, show, type Session } from '../session.ts'
 
 export const addOpen: AddCommand = (program, run) => {

@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
 
+import type { AddCommand } from '../add-command.ts'
 import { sourceError } from '../deploy.ts'
 import { followDeployment } from '../follow-deployment.ts'
 import { formatAgo, formatCommit, formatFields, formatTable } from '../format.ts'
-import type { AddCommand } from '../program.ts'
 import { findProject, readPages, show, type ProjectOutput, type Session } from '../session.ts'
 import { settingsOf, withSettings, type SettingOptions } from '../setting-options.ts'
 import { parseAssignments } from '../variables-input.ts'

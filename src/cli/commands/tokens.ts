@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from 'commander'
 
+import type { AddCommand } from '../add-command.ts'
 import { formatAgo, formatTable } from '../format.ts'
-import type { AddCommand } from '../program.ts'
 import { readPages, show, type Session } from '../session.ts'
 
 export const addTokens: AddCommand = (program, run) => {
