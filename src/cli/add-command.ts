@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import type { Session } from './session.ts'
 
 /** What a command does with the arguments and options that it was given. */
-type Run = (
+export type Run = (
   action: (session: Session, args: string[], options: never) => Promise<void>,
 ) => (...given: unknown[]) => Promise<void>
 

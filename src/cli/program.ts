@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 
-import type { AddCommand } from './add-command.ts'
+import type { AddCommand, Run } from './add-command.ts'
 import { addDeployments } from './commands/deployments.ts'
 import { addDomains } from './commands/domains.ts'
 import { addEnv } from './commands/env.ts'
