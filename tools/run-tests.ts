@@ -39,7 +39,7 @@ async function main(mode: string | undefined, words: readonly string[]): Promise
     ['src/**/*.process.test.ts', 'launcher/**/*.process.test.ts', 'test/*.test.ts'],
     words,
   )
-  const behaviours = await runSuite(inProcesses(files, 2))
+  const behaviours = await runSuite(inProcesses(files, 1))
   return {
     ...behaviours,
     passed: unit.passed + postgres.passed + behaviours.passed,
