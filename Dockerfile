@@ -1,5 +1,5 @@
-# NanoScale itself in a container. Use it with the docker runtime: with the process runtime, apps are children of this
-# container's PID 1 and die with it, so every upgrade of the container would take all apps down.
+# NanoScale itself in a container. Made for apps that run in containers of their own. Apps of the process runtime live
+# in this container and die with its PID 1: every upgrade of the image takes them down until it has started again.
 FROM node:26-bookworm-slim
 
 RUN apt-get update \
@@ -12,8 +12,7 @@ RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 COPY . .
 
 # Inside, the loopback is the container's own: publish the ports with `-p 127.0.0.1:4000:4000` to keep them local.
-ENV NANOSCALE_BIND=0.0.0.0 \
-    NANOSCALE_RUNTIME=docker
+ENV NANOSCALE_BIND=0.0.0.0
 EXPOSE 4000 8080
 VOLUME /var/lib/nanoscale
 
