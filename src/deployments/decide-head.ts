@@ -8,10 +8,10 @@ export interface HeadFacts {
   /** The first head of the project is deployed whatever the settings: somebody just asked for it. */
   first: boolean
   autoDeploy: boolean
-  /** Messages of the commits since the last live one, the head's included; null when the head's own has no marker. */
+  /** Messages of the commits that no decision was about yet, the head's included; null when its own has no marker. */
   messages: readonly string[] | 'not_computable' | null
   watchPaths: readonly string[] | null
-  /** Paths that changed since the last live commit; null when no watch paths are set. */
+  /** Paths that changed since the newest head that ever served; null when no watch paths are set. */
   changedPaths: readonly string[] | 'not_computable' | null
 }
 

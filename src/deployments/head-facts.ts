@@ -19,16 +19,28 @@ export async function readHeadFacts(
   const source = { organizationId: project.organization_id, repoUrl: project.repo_url }
   const commit = await deps.sources.fetchCommit(source, head, project.branch, signal)
   const live = await readLive(deps.db, project)
-  const range = { source, from: live?.commitSha ?? null, to: head }
+  const liveSha = live?.commitSha ?? null
   const watchPaths = readWatchPaths(project, live?.plan ?? null)
   const facts: HeadFacts = {
     first,
     autoDeploy: true,
     messages: hasSkipMarker(commit.message)
-      ? await readMessages(deps.sources, range, signal)
+      ? await readMessages(
+          deps.sources,
+          { source, to: head },
+          [project.considered_head, liveSha],
+          signal,
+        )
       : null,
     watchPaths,
-    changedPaths: watchPaths === null ? null : await readChanges(deps.sources, range, signal),
+    changedPaths:
+      watchPaths === null
+        ? null
+        : await readChanges(
+            deps.sources,
+            { source, from: await readServedHead(deps.db, project.id, liveSha), to: head },
+            signal,
+          ),
   }
   return { facts, commit }
 }
@@ -43,15 +55,53 @@ function readWatchPaths(project: ProjectRow, plan: BuildPlan | null): string[] |
 
 interface Range {
   source: Source
-  /** The live commit; null when nothing is live. */
+  /** Null when nothing was ever live. */
   from: string | null
   to: string
 }
 
-async function readMessages(sources: Sources, { source, from, to }: Range, signal: AbortSignal) {
-  return from === null
-    ? 'not_computable'
-    : await sources.commitMessagesSince(source, from, to, signal)
+/**
+ * Of the commits since the head that was decided about last: what an earlier decision was about does not count again,
+ * else a marked commit would undo a rollback. After a forced push, of those since the live one.
+ */
+async function readMessages(
+  sources: Sources,
+  { source, to }: Pick<Range, 'source' | 'to'>,
+  bases: readonly (string | null)[],
+  signal: AbortSignal,
+): Promise<string[] | 'not_computable'> {
+  for (const from of bases) {
+    if (from === null) continue
+    const messages = await sources.commitMessagesSince(source, from, to, signal)
+    if (messages !== 'not_computable') return messages
+  }
+  return 'not_computable'
+}
+
+/**
+ * The commit that changes are judged against: the newest head of the branch that ever served, so that a deployment that
+ * failed is made up for, and a version that somebody went back from does not count as new.
+ */
+async function readServedHead(
+  db: Database,
+  projectId: string,
+  liveSha: string | null,
+): Promise<string | null> {
+  const served = await db
+    .selectFrom('branch_decisions')
+    .innerJoin('deployments', (join) =>
+      join
+        .onRef('deployments.project_id', '=', 'branch_decisions.project_id')
+        .onRef('deployments.commit_sha', '=', 'branch_decisions.head'),
+    )
+    .innerJoin('deployment_transitions', 'deployment_transitions.deployment_id', 'deployments.id')
+    .select('branch_decisions.head')
+    .where('branch_decisions.project_id', '=', projectId)
+    .where('deployment_transitions.state', '=', 'live')
+    .orderBy('branch_decisions.id', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+  return served?.head ?? liveSha
 }
 
 async function readChanges(sources: Sources, { source, from, to }: Range, signal: AbortSignal) {

@@ -25,6 +25,16 @@ async function makeAllLive(db: Database, projectId: string) {
   const state = 'live'
   await db.updateTable('deployments').set({ state }).where('id', '=', newest.id).execute()
   await db
+    .insertInto('deployment_transitions')
+    .values({
+      id: `live ${newest.id}`,
+      organization_id: newest.organization_id,
+      deployment_id: newest.id,
+      state,
+      entered_at: newest.created_at,
+    })
+    .execute()
+  await db
     .updateTable('projects')
     .set({ live_deployment_id: newest.id })
     .where('id', '=', projectId)
@@ -171,6 +181,52 @@ describeOnBothEngines('reconcileBranch()', (open) => {
     const after = await reconcileBranch(world.deps, project.id, TIMER, signal)
     assert.equal(after.kind, 'unchanged')
     assert.equal((await readDeployments(database.db)).length, 1)
+  })
+
+  it('D-19 leaves a rollback alone when only marked or unwatched commits follow it', async () => {
+    await using database = await open()
+    await using world = createFakeWorld(database.db, { clock: createTestClock() })
+    const { db } = database
+    const project = await insertProject(db, { watch_paths: ['src/**'] })
+    const history = ['a', 'b', 'c', 'd', 'e', 'f', 'g']
+    const since = (from: string, to: string) =>
+      history.slice(history.indexOf(from) + 1, history.indexOf(to) + 1)
+    const sources = {
+      ...world.deps.sources,
+      commitMessagesSince: (_source: unknown, from: string, to: string) =>
+        Promise.resolve(since(from, to).map((sha) => world.messages.get(sha) ?? sha)),
+      changedPathsBetween: (_source: unknown, from: string, to: string) =>
+        Promise.resolve(
+          since(from, to).map((sha) => (/[abe]/.test(sha) ? `src/${sha}` : `docs/${sha}`)),
+        ),
+    }
+    const look = async (sha: string) => {
+      world.head.sha = sha
+      return await reconcileBranch({ ...world.deps, sources }, project.id, TIMER, signal)
+    }
+    for (const sha of ['a', 'b']) {
+      await look(sha)
+      await makeAllLive(db, project.id)
+    }
+    // As a rollback does: the live version changes, the head that was decided about does not.
+    const [first] = await readDeployments(db)
+    await db
+      .updateTable('projects')
+      .set({ live_deployment_id: first?.id ?? null })
+      .execute()
+    world.messages.set('c', 'typo [skip ci]')
+    const marked = await look('c')
+    assert.equal(marked.kind === 'decided' && marked.reason, 'skip_marker')
+    const unwatched = await look('d')
+    assert.equal(unwatched.kind === 'decided' && unwatched.reason, 'watch_paths')
+    const pushed = await look('e')
+    assert.equal(pushed.kind === 'decided' && pushed.reason, 'new_head')
+    world.messages.set('f', 'typo [skip ci]')
+    const behind = await look('f')
+    assert.equal(behind.kind === 'decided' && behind.reason, 'skip_marker')
+    // The deployment of e never served: what it brought is made up for.
+    const next = await look('g')
+    assert.equal(next.kind === 'decided' && next.reason, 'new_head')
   })
 
   it('records a branch that is gone or cannot be read, and asks more and more rarely', async () => {
