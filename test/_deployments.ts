@@ -170,6 +170,7 @@ export function createFakeWorld(
         world.tables.push(table)
         return Promise.resolve()
       },
+      stats: () => Promise.resolve({ version: world.tables.at(-1)?.version ?? -1 }),
       drain: () => Promise.resolve(),
     },
     endBuilds: () => Promise.resolve(),

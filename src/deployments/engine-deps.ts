@@ -110,6 +110,7 @@ export interface EngineDeps {
   runtimes: ReadonlyMap<RuntimeKind, Runtime>
   traffic: {
     publish(table: RouteTable): Promise<void>
+    stats(): Promise<{ version: number }>
     drain(target: string, options: { timeoutMs: number }): Promise<void>
   }
   /** Ends everything that runs under build accounts: called at boot, before the first of them is used. */

@@ -1,4 +1,5 @@
 import type { Clock } from '../lib/clock.ts'
+import { isOperationError } from '../lib/errors.ts'
 import type { RouteTable } from '../traffic/route-table.ts'
 
 /** Resolves when the traffic process serves a table that was derived after the call. */
@@ -6,7 +7,10 @@ export type PublishRoutes = () => Promise<void>
 
 interface PublishDeps {
   clock: Clock
-  traffic: { publish(table: RouteTable): Promise<void> }
+  traffic: {
+    publish(table: RouteTable): Promise<void>
+    stats(): Promise<{ version: number }>
+  }
   deriveRoutes(version: number): Promise<RouteTable>
 }
 
@@ -22,7 +26,14 @@ export function createRoutePublisher(deps: PublishDeps): PublishRoutes {
     next = null
     // Versions grow over restarts too, as long as the clock does not go back.
     lastVersion = Math.max(lastVersion + 1, deps.clock.now())
-    await deps.traffic.publish(await deps.deriveRoutes(lastVersion))
+    try {
+      await deps.traffic.publish(await deps.deriveRoutes(lastVersion))
+    } catch (error) {
+      if (!isOperationError(error, 'traffic.stale_table')) throw error
+      // It went back since an earlier process of ours published: go on from what is served.
+      lastVersion = Math.max(lastVersion, (await deps.traffic.stats()).version) + 1
+      await deps.traffic.publish(await deps.deriveRoutes(lastVersion))
+    }
   }
   return () => {
     if (next !== null) return next
