@@ -58,6 +58,13 @@ describe('accountCommand()', () => {
     assert.deepEqual(command.argv.slice(-4), ['--', 'LD_PRELOAD=./x.so', 'LANGUAGE=../x', 'app'])
   })
 
+  it('C-10 shows no secret on the command line because its name begins as a loader variable', () => {
+    const env = { LANGFUSE_SECRET_KEY: 's', LD_SDK_KEY: 's', TZ_TOKEN: 's', LC_TOKEN: 's' }
+    const command = accountCommand(TOOLS, { ...SPEC, env }, NO_CEILINGS)
+    assert.deepEqual(command.env, { ...env, NANOSCALE_UNIT: 'build-1' })
+    assert.doesNotMatch(command.argv.join(' '), /=s/)
+  })
+
   it('never asks for more than the spawner may give', () => {
     const limits = {
       maxProcesses: 100,

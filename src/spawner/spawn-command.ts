@@ -21,10 +21,20 @@ export interface LimitCeilings {
 
 /**
  * What the loader and the C library of the tools below would obey. Such variables are handed over in the last step, to
- * the command alone: a project may well preload a library, but not into the process that is about to limit it.
+ * the command alone: a project may well preload a library, but not into the process that is about to limit it. By whole
+ * names: on the way they are arguments, which every user of the machine can read, and `LANGFUSE_SECRET_KEY` is a secret.
  */
-const LOADER_VARIABLE =
-  /^(LD_|GLIBC_|MALLOC_|MUSL_|GCONV_|LOCPATH|LOCALDOMAIN|LANG|LC_|NLSPATH|OUTPUT_CHARSET|TEXTDOMAIN|TZ|POSIXLY_CORRECT)/
+const LOADER_VARIABLE = new RegExp(
+  `^(${[
+    'LD_(ASSUME_KERNEL|AUDIT|BIND_NOT|BIND_NOW|DEBUG|DEBUG_OUTPUT|DYNAMIC_WEAK|HWCAP_MASK|LIBRARY_PATH)',
+    'LD_(ORIGIN_PATH|POINTER_GUARD|PREFER_MAP_32BIT_EXEC|PRELOAD|PROFILE|PROFILE_OUTPUT|SHOW_AUXV)',
+    'LD_(TRACE_LOADED_OBJECTS|TRACE_PRELINKING|USE_LOAD_BIAS|VERBOSE|WARN)',
+    'GLIBC_TUNABLES|MALLOC_[A-Z_]+|GETCONF_DIR|HOSTALIASES|LOCALDOMAIN|RES_OPTIONS|RESOLV_[A-Z_]+',
+    'GCONV_PATH|LOCPATH|MUSL_LOCPATH|NLSPATH|OUTPUT_CHARSET|TEXTDOMAIN|TEXTDOMAINDIR|TZ|TZDIR',
+    'LC_(ADDRESS|ALL|COLLATE|CTYPE|IDENTIFICATION|MEASUREMENT|MESSAGES|MONETARY|NAME|NUMERIC)',
+    'LC_(PAPER|TELEPHONE|TIME)|LANG|LANGUAGE|POSIXLY_CORRECT|_POSIX2_VERSION',
+  ].join('|')})$`,
+)
 
 /**
  * The command that runs `argv` as an account: new privileges refused, limits lowered, then the working directory
