@@ -118,7 +118,7 @@ async function openBase(
 
 async function createEngineDeps(base: Base): Promise<EngineDeps> {
   const { config, db, keyring, redactor, spawner } = base
-  const isolation = await spawner.isolation()
+  const accountBase = await spawner.accountBase()
   const toolchain = await readToolchain(config.dataDirectory)
   const accounts = config.concurrentBuilds + ACCOUNTS_FOR_LOOKS
   const buildAccounts = createBuildAccounts(spawner, accounts)
@@ -152,7 +152,7 @@ async function createEngineDeps(base: Base): Promise<EngineDeps> {
       deriveRouteTable(db, {
         baseDomain: config.baseDomain,
         dataDirectory: config.dataDirectory,
-        uidOf: (slot) => uidOf({ kind: 'project', slot }, isolation),
+        uidOf: (slot) => uidOf({ kind: 'project', slot }, accountBase),
         version,
       }),
     events: createDeploymentEvents(),

@@ -42,14 +42,14 @@ async function runForeground(env: Environment): Promise<void> {
   const requests = listenForStop({ clock })
   const log = createLogger({ level: config.logLevel, write: createLineWriter() })
   await using _lock = await takeForegroundLock(dataDirectory)
-  const host = await prepareHost({
-    dataDirectory,
-    checkout: CHECKOUT,
-    nodePath: process.execPath,
-  })
+  const host = await prepareHost(
+    { clock },
+    { dataDirectory, checkout: CHECKOUT, nodePath: process.execPath },
+  )
   await using spawner = createLocalSpawner({
     dataDirectory,
     platformUser: host.platformUser,
+    accounts: host.accounts,
     clock,
   })
   await using _server = await startSpawnerServer({

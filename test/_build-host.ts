@@ -7,6 +7,7 @@ import { newId } from '../src/lib/ids.ts'
 import type { SourceDeps } from '../src/sources/source-deps.ts'
 import { createBuildAccounts } from '../src/spawner/build-accounts.ts'
 import type { BuildAccounts } from '../src/spawner/build-accounts.ts'
+import { keepAccountRange } from '../src/spawner/keep-account-range.ts'
 import { createLocalSpawner } from '../src/spawner/local-spawner.ts'
 import type { LocalSpawner } from '../src/spawner/local-spawner.ts'
 
@@ -24,7 +25,9 @@ export async function startBuildHost(): Promise<BuildHost> {
   await chmod(dataDirectory, 0o711)
   const isRoot = process.getuid?.() === 0
   const platformUser = isRoot ? { uid: 0, gid: 0 } : null
-  const spawner = createLocalSpawner({ dataDirectory, platformUser, clock: systemClock })
+  const clock = systemClock
+  const accounts = isRoot ? await keepAccountRange({ clock }, { dataDirectory }) : null
+  const spawner = createLocalSpawner({ dataDirectory, platformUser, accounts, clock })
   const buildAccounts = createBuildAccounts(spawner, 3)
   return {
     dataDirectory,
@@ -34,7 +37,7 @@ export async function startBuildHost(): Promise<BuildHost> {
       spawner,
       buildAccounts,
       gitHosts,
-      clock: systemClock,
+      clock,
       newId,
       lookup: () => Promise.resolve([]),
       limits: { retryAfterMs: [5, 10] },

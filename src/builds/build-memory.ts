@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 
-import { isolatedUidOf } from '../spawner/accounts.ts'
+import { uidOf } from '../spawner/accounts.ts'
 import { membersOfUnit, processesOfUid } from '../spawner/process-table.ts'
-import type { BuildAccount, Isolation } from '../spawner/spawner.ts'
+import type { BuildAccount } from '../spawner/spawner.ts'
 
 /**
  * Bytes of memory that a build's processes hold: what is theirs alone, not the pages of programs that they share. Where
@@ -10,13 +10,13 @@ import type { BuildAccount, Isolation } from '../spawner/spawner.ts'
  */
 export async function memoryOfBuild(build: {
   account: BuildAccount
-  isolation: Isolation
+  accountBase: number | null
   unit: string
 }): Promise<number> {
   const pids =
-    build.isolation === 'users'
-      ? processesOfUid(isolatedUidOf(build.account)).pids
-      : membersOfUnit(build.unit, null).members.map(({ pid }) => pid)
+    build.accountBase === null
+      ? membersOfUnit(build.unit, null, null).members.map(({ pid }) => pid)
+      : processesOfUid(uidOf(build.account, build.accountBase)).pids
   const sizes = await Promise.all(pids.map(memoryOfProcess))
   return sizes.reduce((sum, size) => sum + size, 0)
 }

@@ -12,6 +12,7 @@ import type { OperationError } from '../lib/errors.ts'
 import { newId } from '../lib/ids.ts'
 import { createRedactor } from '../secrets/redactor.ts'
 import { makeWorkspace } from '../sources/check-out.ts'
+import { uidOf } from '../spawner/accounts.ts'
 import { processesOfUid } from '../spawner/process-table.ts'
 import type { Argv, BuildPlan } from './build-plan.ts'
 import { runBuild } from './run-build.ts'
@@ -67,7 +68,10 @@ async function build(options: Build) {
     if (!isOperationError(thrown)) throw thrown
     error = thrown
   }
-  if (isRoot) assert.deepEqual(processesOfUid(200_000 + lease.account.slot).pids, [])
+  if (isRoot) {
+    const uid = uidOf(lease.account, await spawner.accountBase())
+    assert.deepEqual(processesOfUid(uid).pids, [])
+  }
   await spawner.remove(workspace.place)
   assert.deepEqual(await readdir(logDirectory), [])
   return { output, notes, error, workspace }

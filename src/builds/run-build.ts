@@ -176,8 +176,8 @@ async function findExcess(
     const sentence = `The ${step.name} step needs more disk than the ${megabytes(limits.diskBytes)} that a build may use`
     return new OperationError('build.disk_quota', sentence)
   }
-  const isolation = await deps.spawner.isolation()
-  const memory = await memoryOfBuild({ account: workspace.account, isolation, unit: child.unit })
+  const accountBase = await deps.spawner.accountBase()
+  const memory = await memoryOfBuild({ account: workspace.account, accountBase, unit: child.unit })
   if (memory <= limits.memoryBytes) return null
   const sentence = `The ${step.name} step needs more memory than the ${megabytes(limits.memoryBytes)} that a build may use`
   return new OperationError('build.out_of_memory', sentence)

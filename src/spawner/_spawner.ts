@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { systemClock } from '../lib/clock.ts'
+import { uidOf } from './accounts.ts'
+import type { AccountRange } from './accounts.ts'
+import { keepAccountRange } from './keep-account-range.ts'
 import { createLocalSpawner } from './local-spawner.ts'
 import type { LocalSpawner } from './local-spawner.ts'
 import { processesOfUid } from './process-table.ts'
@@ -19,25 +22,18 @@ export const PLATFORM_USER = { uid: 199_990, gid: 199_990 }
 
 export const LIMITS: Limits = { maxProcesses: 64, maxOpenFiles: 256 }
 
-/**
- * Accounts of one test file: files run at the same time, and ending an account ends what others run under it. Slots
- * lie at the far end of the pool, so that a test never ends what a running platform builds.
- */
-export function testAccounts(file: number) {
-  const build = (n: number): BuildAccount => ({ kind: 'build', slot: 9900 + 10 * file + n })
-  const project = (n: number): ProjectAccount => ({ kind: 'project', slot: 79_900 + 10 * file + n })
-  return {
-    BUILD_A: build(0),
-    BUILD_B: build(1),
-    BUILD_C: build(2),
-    PROJECT_A: project(0),
-    PROJECT_B: project(1),
-  }
-}
+export const BUILD_A: BuildAccount = { kind: 'build', slot: 0 }
+export const BUILD_B: BuildAccount = { kind: 'build', slot: 1 }
+export const BUILD_C: BuildAccount = { kind: 'build', slot: 2 }
+export const PROJECT_A: ProjectAccount = { kind: 'project', slot: 0 }
+export const PROJECT_B: ProjectAccount = { kind: 'project', slot: 1 }
 
 export interface TestSpawner extends AsyncDisposable {
   spawner: LocalSpawner
   dataDirectory: string
+  /** This data directory's alone, as in production; null when not root. */
+  accounts: AccountRange | null
+  uidOf(account: Account): number
   /** Starts `sh -c script` in a fresh workspace of the account; `sh` is the tenant's choice, as any program would be. */
   start(
     account: Account,
@@ -54,9 +50,11 @@ export async function openTestSpawner(): Promise<TestSpawner> {
   const dataDirectory = await mkdtemp(join(tmpdir(), 'nanoscale-spawner-'))
   await chmod(dataDirectory, 0o711)
   await mkdir(join(dataDirectory, 'run'), { mode: 0o700 })
+  const accounts = isRoot ? await keepAccountRange({ clock: systemClock }, { dataDirectory }) : null
   const spawner = createLocalSpawner({
     dataDirectory,
     platformUser: isRoot ? PLATFORM_USER : null,
+    accounts,
     clock: systemClock,
   })
   const started: { ref: ProcessRef; account: Account }[] = []
@@ -65,6 +63,8 @@ export async function openTestSpawner(): Promise<TestSpawner> {
   return {
     spawner,
     dataDirectory,
+    accounts,
+    uidOf: (account) => uidOf(account, accounts?.base ?? null),
     async start(account, script, options = {}) {
       const unit = options.unit ?? `test-${randomUUID()}`
       const place = { area: account.kind === 'build' ? 'builds' : 'apps', id: unit } as const

@@ -9,7 +9,12 @@ import { startSpawnerServer } from './spawner-server.ts'
 
 const [, , dataDirectory = ''] = process.argv
 await prepareDirectories(dataDirectory, null)
-const spawner = createLocalSpawner({ dataDirectory, platformUser: null, clock: systemClock })
+const spawner = createLocalSpawner({
+  dataDirectory,
+  platformUser: null,
+  accounts: null,
+  clock: systemClock,
+})
 await startSpawnerServer({
   spawner,
   socketPath: join(dataDirectory, 'run', 'spawner.sock'),

@@ -1,7 +1,7 @@
 import type { Clock } from '../lib/clock.ts'
 import { OperationError } from '../lib/errors.ts'
 import { runCommand } from '../lib/run-command.ts'
-import { REAPER_UID, isBuildUid } from './accounts.ts'
+import type { AccountRange } from './accounts.ts'
 import type { HostTools } from './host-tools.ts'
 import { processesOfUid } from './process-table.ts'
 
@@ -24,17 +24,18 @@ try { process.kill(-1, 'SIGKILL') } catch (error) { if (error.code !== 'ESRCH') 
 export function createAccountEnder(deps: {
   tools: HostTools
   clock: Clock
+  accounts: AccountRange
 }): (uid: number) => Promise<void> {
   // One at a time: two reapers have the same real uid, and so each would be among what the other may kill.
   let reaping: Promise<void> = Promise.resolve()
   return async (uid) => {
-    if (!isBuildUid(uid)) throw new Error(`uid ${uid} is no build account`)
+    if (!deps.accounts.isBuildUid(uid)) throw new Error(`uid ${uid} is no build account`)
     const deadline = deps.clock.now() + DEADLINE_MS
     for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, 100)) {
       const { pids, certain } = processesOfUid(uid)
       if (pids.length === 0 && certain) return
       if (deps.clock.now() > deadline) throw notEnded(uid, pids.length)
-      reaping = reaping.then(() => reap(deps.tools, uid))
+      reaping = reaping.then(() => reap(deps, uid))
       await reaping
       // A process gone between list and read was no fork of theirs: the call above left nobody to fork.
       if (processesOfUid(uid).pids.length === 0) return
@@ -51,12 +52,15 @@ function notEnded(uid: number, left: number): OperationError {
 }
 
 /** A failure is seen by the caller, which looks at what is left and asks again until its deadline. */
-async function reap(tools: HostTools, uid: number): Promise<void> {
+async function reap(
+  { tools, accounts }: { tools: HostTools; accounts: AccountRange },
+  uid: number,
+): Promise<void> {
   const argv = [
     tools.setpriv,
-    `--ruid=${REAPER_UID}`,
+    `--ruid=${accounts.reaperUid}`,
     '--euid=0',
-    `--regid=${REAPER_UID}`,
+    `--regid=${accounts.reaperUid}`,
     '--clear-groups',
     '--',
     process.execPath,

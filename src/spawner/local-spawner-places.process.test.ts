@@ -4,12 +4,17 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 
 import { isOperationError } from '../lib/errors.ts'
-import { LIMITS, PLATFORM_USER, openTestSpawner, skipUnlessRoot, testAccounts } from './_spawner.ts'
+import {
+  BUILD_A,
+  BUILD_B,
+  LIMITS,
+  PLATFORM_USER,
+  PROJECT_A,
+  openTestSpawner,
+  skipUnlessRoot,
+} from './_spawner.ts'
 import type { TestSpawner } from './_spawner.ts'
-import { isolatedUidOf } from './accounts.ts'
 import type { Account } from './spawner.ts'
-
-const { BUILD_A, BUILD_B, PROJECT_A } = testAccounts(1)
 
 describe('createLocalSpawner().makeDirectory()', skipUnlessRoot, () => {
   it('makes directories of their accounts alone, as often as it is asked', async () => {
@@ -20,7 +25,7 @@ describe('createLocalSpawner().makeDirectory()', skipUnlessRoot, () => {
     const facts = await stat(path)
     assert.deepEqual(
       [facts.uid, facts.gid, facts.mode & 0o7777],
-      [isolatedUidOf(BUILD_A), isolatedUidOf(BUILD_A), 0o700],
+      [test.uidOf(BUILD_A), test.uidOf(BUILD_A), 0o700],
     )
     await assert.rejects(test.spawner.makeDirectory(place, BUILD_B), (error) =>
       isOperationError(error, 'spawner.place_taken'),
@@ -34,11 +39,12 @@ describe('createLocalSpawner().makeDirectory()', skipUnlessRoot, () => {
       ['m1', 'm2'].map((id) => spawner.makeDirectory({ area: 'mirrors', id }, BUILD_A)),
     )
     const facts = await Promise.all(paths.map((path) => stat(path)))
+    const gid = test.accounts?.firstMirrorGid ?? 0
     assert.deepEqual(
       facts.map(({ uid, gid, mode }) => [uid, gid, mode & 0o7777]),
       [
-        [0, 300_000, 0o2770],
-        [0, 300_001, 0o2770],
+        [0, gid, 0o2770],
+        [0, gid + 1, 0o2770],
       ],
     )
     await spawner.makeDirectory({ area: 'builds', id: 'b1' }, BUILD_A)
@@ -116,10 +122,7 @@ describe('createLocalSpawner().sealRelease()', skipUnlessRoot, () => {
     const { path, bytes } = await release()
     assert.ok(bytes >= 4096)
     const facts = await stat(join(path, 'file'))
-    assert.deepEqual(
-      [facts.uid, facts.gid, facts.mode & 0o7777],
-      [0, isolatedUidOf(PROJECT_A), 0o550],
-    )
+    assert.deepEqual([facts.uid, facts.gid, facts.mode & 0o7777], [0, test.uidOf(PROJECT_A), 0o550])
     const read = async (account: Account) =>
       test.logOf(
         await exitedRef(

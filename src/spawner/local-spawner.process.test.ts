@@ -3,21 +3,23 @@ import { mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 
+import { systemClock } from '../lib/clock.ts'
 import { isOperationError } from '../lib/errors.ts'
 import { isSameProcessAlive } from '../lib/process-identity.ts'
 import {
+  BUILD_A,
+  BUILD_B,
+  BUILD_C,
   LIMITS,
   PLATFORM_USER,
+  PROJECT_A,
   countProcesses,
   openTestSpawner,
   skipUnlessRoot,
-  testAccounts,
   until,
 } from './_spawner.ts'
-import { isolatedUidOf } from './accounts.ts'
+import { createLocalSpawner } from './local-spawner.ts'
 import type { RunSpec } from './spawner.ts'
-
-const { BUILD_A, BUILD_B, BUILD_C, PROJECT_A } = testAccounts(0)
 
 const ENVIRONMENT = { PATH: '/usr/bin:/bin' }
 
@@ -47,7 +49,7 @@ describe('createLocalSpawner().start()', skipUnlessRoot, () => {
       'id -u; id -g; id -G; grep -E "CapEff|NoNewPrivs" /proc/self/status; ulimit -n',
     )
     assert.deepEqual(await test.spawner.exited(ref), { exitCode: 0, exitSignal: null })
-    const uid = String(isolatedUidOf(BUILD_A))
+    const uid = String(test.uidOf(BUILD_A))
     assert.deepEqual((await test.logOf(ref)).split(/\s+/), [
       uid,
       uid,
@@ -85,8 +87,11 @@ describe('createLocalSpawner().start()', skipUnlessRoot, () => {
     ])
     assert.deepEqual(first, second)
     assert.deepEqual(await test.start(BUILD_A, 'sleep 60', { unit: 'twice' }), first)
-    await using later = await openTestSpawner()
-    assert.deepEqual(await later.start(BUILD_A, 'sleep 60', { unit: 'twice' }), first)
+    const { dataDirectory, accounts } = test
+    const options = { dataDirectory, accounts, platformUser: PLATFORM_USER, clock: systemClock }
+    await using later = createLocalSpawner(options)
+    const spec = { ...runSpec('twice', 'sleep 60'), unit: 'twice', log: 'twice.log' }
+    assert.deepEqual(await later.start(spec), first)
   })
 
   it('writes the log as the platform user alone, and follows no link', async () => {
@@ -149,7 +154,7 @@ describe('createLocalSpawner().run()', skipUnlessRoot, () => {
       stderr: 'no\n',
       truncated: false,
     })
-    assert.equal(countProcesses(isolatedUidOf(BUILD_A)), 0)
+    assert.equal(countProcesses(test.uidOf(BUILD_A)), 0)
   })
 
   it('ends at its deadline and when it is aborted', async () => {
@@ -163,7 +168,7 @@ describe('createLocalSpawner().run()', skipUnlessRoot, () => {
     const running = test.spawner.run(runSpec('b1', 'sleep 60'), abort.signal)
     abort.abort(new Error('not wanted'))
     await assert.rejects(running, /not wanted/)
-    assert.equal(countProcesses(isolatedUidOf(BUILD_A)), 0)
+    assert.equal(countProcesses(test.uidOf(BUILD_A)), 0)
   })
 })
 
@@ -189,7 +194,7 @@ describe('createLocalSpawner().stop()', skipUnlessRoot, () => {
     await test.waitForLog(ref, 'up')
     await test.spawner.stop(ref, { graceMs: 50 })
     assert.deepEqual(await test.spawner.exited(ref), { exitCode: null, exitSignal: 'SIGKILL' })
-    assert.equal(countProcesses(isolatedUidOf(PROJECT_A)), 0)
+    assert.equal(countProcesses(test.uidOf(PROJECT_A)), 0)
   })
 
   it('leaves other units of the same project alone', async () => {
@@ -205,12 +210,9 @@ describe('createLocalSpawner().stop()', skipUnlessRoot, () => {
     await using test = await openTestSpawner()
     const other = await test.start(PROJECT_A, 'exec sleep 60')
     const bomb = await test.start(PROJECT_A, FORK_BOMB)
-    await until(
-      () => countProcesses(isolatedUidOf(PROJECT_A)) > LIMITS.maxProcesses / 2,
-      'the bomb',
-    )
+    await until(() => countProcesses(test.uidOf(PROJECT_A)) > LIMITS.maxProcesses / 2, 'the bomb')
     await test.spawner.stop(bomb, { graceMs: 0 })
-    assert.equal(countProcesses(isolatedUidOf(PROJECT_A)), 1)
+    assert.equal(countProcesses(test.uidOf(PROJECT_A)), 1)
     assert.equal(await test.spawner.isAlive(other), true)
   })
 
@@ -227,10 +229,10 @@ describe('createLocalSpawner().endAccount()', skipUnlessRoot, () => {
     await using test = await openTestSpawner()
     const ref = await test.start(BUILD_A, FORK_BOMB)
     await test.waitForLog(ref, 'up')
-    await until(() => countProcesses(isolatedUidOf(BUILD_A)) > LIMITS.maxProcesses / 2, 'the bomb')
-    assert.ok(countProcesses(isolatedUidOf(BUILD_A)) <= LIMITS.maxProcesses)
+    await until(() => countProcesses(test.uidOf(BUILD_A)) > LIMITS.maxProcesses / 2, 'the bomb')
+    assert.ok(countProcesses(test.uidOf(BUILD_A)) <= LIMITS.maxProcesses)
     await test.spawner.endAccount(BUILD_A)
-    assert.equal(countProcesses(isolatedUidOf(BUILD_A)), 0)
+    assert.equal(countProcesses(test.uidOf(BUILD_A)), 0)
     assert.deepEqual(await test.spawner.exited(ref), { exitCode: null, exitSignal: 'SIGKILL' })
   })
 
@@ -242,7 +244,7 @@ describe('createLocalSpawner().endAccount()', skipUnlessRoot, () => {
     )
     await test.spawner.exited(ref)
     await test.spawner.endAccount(BUILD_A)
-    assert.equal(countProcesses(isolatedUidOf(BUILD_A)), 0)
+    assert.equal(countProcesses(test.uidOf(BUILD_A)), 0)
   })
 
   it('D-05 ends a process that kills all of its own account without pause, and nobody else is hurt', async () => {
@@ -254,7 +256,7 @@ describe('createLocalSpawner().endAccount()', skipUnlessRoot, () => {
     )
     await test.waitForLog(ref, 'up')
     await test.spawner.endAccount(BUILD_A)
-    assert.equal(countProcesses(isolatedUidOf(BUILD_A)), 0)
+    assert.equal(countProcesses(test.uidOf(BUILD_A)), 0)
     assert.equal(await test.spawner.isAlive(neighbour), true)
   })
 

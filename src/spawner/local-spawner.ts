@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
 import { OperationError } from '../lib/errors.ts'
 import { bootId, isSameProcessAlive } from '../lib/process-identity.ts'
-import { currentGid, currentUid, isolatedUidOf, uidOf } from './accounts.ts'
+import { currentGid, currentUid } from './accounts.ts'
+import type { AccountRange } from './accounts.ts'
 import { createAccountEnder } from './end-account.ts'
 import { findHostTools } from './host-tools.ts'
 import type { HostTools } from './host-tools.ts'
@@ -39,6 +40,8 @@ export interface LocalSpawnerOptions {
   dataDirectory: string
   /** Owner of log files and reader of static releases; null when not root. */
   platformUser: { uid: number; gid: number } | null
+  /** The ids of accounts; null when not root. */
+  accounts: AccountRange | null
   clock: Clock
 }
 
@@ -57,6 +60,7 @@ const END_DEADLINE_MS = 15_000
 interface Engine {
   dataDirectory: string
   platformUser: { uid: number; gid: number } | null
+  accounts: AccountRange | null
   clock: Clock
   tools: HostTools
   ceilings: LimitCeilings
@@ -71,9 +75,8 @@ interface Engine {
 
 export function createLocalSpawner(options: LocalSpawnerOptions): LocalSpawner {
   const engine = createEngine(options)
-  const { dataDirectory, tools, clock, places, units } = engine
-  const isolated = engine.isolation === 'users'
-  const endBuildUid = createAccountEnder({ tools, clock })
+  const { dataDirectory, tools, clock, accounts, places, units } = engine
+  const endBuildUid = accounts === null ? null : createAccountEnder({ tools, clock, accounts })
   const logs = join(dataDirectory, 'logs')
   return {
     start: (spec) => startOnce(engine, logs, spec),
@@ -87,17 +90,18 @@ export function createLocalSpawner(options: LocalSpawnerOptions): LocalSpawner {
       )
     },
     async run(spec, signal) {
-      return runUnit({ clock, units }, spec, await commandOf(engine, spec), signal)
+      return runUnit({ clock, accounts, units }, spec, await commandOf(engine, spec), signal)
     },
     exited: (ref, signal) => units.exited(ref, signal),
     isAlive: (ref) => Promise.resolve(isSameProcessAlive(ref)),
-    stop: (ref, options) => stopUnit({ clock }, ref, options),
+    stop: (ref, options) => stopUnit({ clock, accounts }, ref, options),
     async endAccount(account) {
       if (account.kind !== 'build') throw notABuild()
-      if (isolated) return endBuildUid(isolatedUidOf(account))
+      if (accounts !== null && endBuildUid !== null) return endBuildUid(accounts.uidOf(account))
       if (engine.namespaces !== null) return endMarked(engine, account)
       const known = engine.unitsOfAccount.get(keyOf(account)) ?? new Set()
-      await Promise.all([...known].map((unit) => endUnit({ clock }, unit, units.findLiving(unit))))
+      const end = (unit: string) => endUnit({ clock, accounts }, unit, units.findLiving(unit))
+      await Promise.all([...known].map(end))
       engine.unitsOfAccount.delete(keyOf(account))
     },
     makeDirectory: (place, owner) => places.make(place, owner),
@@ -105,11 +109,12 @@ export function createLocalSpawner(options: LocalSpawnerOptions): LocalSpawner {
     remove: (place) => places.remove(place),
     sealRelease: (options) =>
       sealRelease(
-        { dataDirectory, tools, isolated, platformGid: engine.platformUser?.gid ?? currentGid() },
+        { dataDirectory, tools, accounts, platformGid: engine.platformUser?.gid ?? currentGid() },
         options,
       ),
     removeLog: (log) => removeLog(logs, log),
     isolation: () => Promise.resolve(engine.isolation),
+    accountBase: () => Promise.resolve(accounts?.base ?? null),
     async [Symbol.asyncDispose]() {
       units.release()
     },
@@ -117,10 +122,12 @@ export function createLocalSpawner(options: LocalSpawnerOptions): LocalSpawner {
 }
 
 function createEngine(options: LocalSpawnerOptions): Engine {
+  const { accounts } = options
+  if ((currentUid() === 0) !== (accounts !== null)) throw new Error('root alone has accounts')
   const tools = findHostTools()
   const namespaces = findNamespaces(tools, options.dataDirectory)
   const isolation: Isolation =
-    currentUid() === 0 ? 'users' : namespaces === null ? 'none' : 'namespaces'
+    accounts !== null ? 'users' : namespaces === null ? 'none' : 'namespaces'
   return {
     ...options,
     tools,
@@ -130,7 +137,7 @@ function createEngine(options: LocalSpawnerOptions): Engine {
     places: createPlaces({
       dataDirectory: options.dataDirectory,
       tools,
-      isolated: isolation === 'users',
+      accounts,
     }),
     units: createRunningUnits({ clock: options.clock }),
     unitsOfAccount: new Map(),
@@ -150,9 +157,10 @@ function startOnce(engine: Engine, logs: string, spec: ProcessSpec): Promise<Pro
 }
 
 function livingLeader(engine: Engine, spec: ProcessSpec): ProcessRef | null {
+  const { accounts } = engine
   const own = engine.units.findLiving(spec.unit)
   if (own !== null) return own
-  const leader = findLeader(spec.unit, uidOf(spec.account, engine.isolation))
+  const leader = findLeader(spec.unit, accounts?.uidOf(spec.account) ?? currentUid(), accounts)
   if (leader === null) return null
   return { unit: spec.unit, pid: leader.pid, startTicks: leader.startTicks, bootId: bootId() }
 }
@@ -173,7 +181,7 @@ async function launch(engine: Engine, logs: string, spec: ProcessSpec): Promise<
 async function commandOf(engine: Engine, spec: ProcessSpec | RunSpec): Promise<SpawnCommand> {
   const { path = '.', ...place } = spec.directory
   const directory = join(pathOfPlace(engine.dataDirectory, place), ...partsOfPath(path))
-  const user = engine.isolation === 'users' ? await userOf(engine, spec) : null
+  const user = engine.accounts === null ? null : await userOf(engine, engine.accounts, spec)
   remember(engine, spec)
   const { tools, namespaces, ceilings, dataDirectory } = engine
   const wrapper = namespaces?.identity ?? []
@@ -205,7 +213,7 @@ function keptDirectories(dataDirectory: string, spec: ProcessSpec | RunSpec): Ke
 async function endMarked(engine: Engine, account: BuildAccount): Promise<void> {
   const deadline = engine.clock.now() + END_DEADLINE_MS
   for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, 100)) {
-    const pids = processesWithVariable('NANOSCALE_ACCOUNT', markOf(engine, account))
+    const pids = processesWithVariable('NANOSCALE_ACCOUNT', markOf(engine, account), null)
     if (pids.length === 0) return
     if (engine.clock.now() > deadline) {
       throw new OperationError(
@@ -223,8 +231,8 @@ function markOf(engine: Engine, account: Account): string {
   return `${keyOf(account)}@${engine.dataDirectory}`
 }
 
-async function userOf(engine: Engine, spec: ProcessSpec | RunSpec) {
-  const uid = isolatedUidOf(spec.account)
+async function userOf(engine: Engine, accounts: AccountRange, spec: ProcessSpec | RunSpec) {
+  const uid = accounts.uidOf(spec.account)
   return { uid, gid: spec.mirror === undefined ? uid : await engine.places.mirrorGid(spec.mirror) }
 }
 

@@ -4,11 +4,10 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 
 import { createUnitListens } from '../lib/unit-sockets.ts'
-import { LIMITS, isRoot, testAccounts, until } from './_spawner.ts'
+import { BUILD_A, BUILD_B, LIMITS, PROJECT_A, isRoot, until } from './_spawner.ts'
 import { mayReadCheckout, openUnprivilegedSpawner } from './_unprivileged.ts'
 import type { ProcessRef, RunSpec } from './spawner.ts'
 
-const { BUILD_A, BUILD_B, PROJECT_A } = testAccounts(4)
 const UID = isRoot ? 199_991 : (process.getuid?.() ?? 0)
 
 const skip = await whyNot()

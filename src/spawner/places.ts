@@ -4,14 +4,7 @@ import { dirname, join } from 'node:path'
 
 import { OperationError, systemErrorCode } from '../lib/errors.ts'
 import { runCommand } from '../lib/run-command.ts'
-import {
-  FIRST_MIRROR_GID,
-  JANITOR_UID,
-  LAST_MIRROR_GID,
-  isAccountUid,
-  isMirrorGid,
-  isolatedUidOf,
-} from './accounts.ts'
+import type { AccountRange } from './accounts.ts'
 import type { HostTools } from './host-tools.ts'
 import { pathOfPlace } from './place-paths.ts'
 import { processesOfUid } from './process-table.ts'
@@ -24,8 +17,8 @@ const REMOVE_TIMEOUT_MS = 600_000
 interface PlaceDeps {
   dataDirectory: string
   tools: HostTools
-  /** True when the spawner is root and accounts are users of the machine. */
-  isolated: boolean
+  /** Null when the spawner is not root, and so accounts are no users of the machine. */
+  accounts: AccountRange | null
 }
 
 /** Directories of accounts: made by root in root's own directories, looked into and emptied as their owners only. */
@@ -45,7 +38,7 @@ export function createPlaces(deps: PlaceDeps) {
     async mirrorGid(id: string): Promise<number> {
       const path = pathOfPlace(deps.dataDirectory, { area: 'mirrors', id })
       const facts = await factsOf(path)
-      if (facts?.isDirectory() === true && isMirrorGid(facts.gid)) return facts.gid
+      if (facts?.isDirectory() === true && deps.accounts?.isMirrorGid(facts.gid)) return facts.gid
       throw new OperationError(
         'spawner.missing_mirror',
         `Cannot enter the mirror "${id}": there is none`,
@@ -56,7 +49,8 @@ export function createPlaces(deps: PlaceDeps) {
 
 async function makePlace(deps: PlaceDeps, place: Place, owner: Account): Promise<string> {
   const path = pathOfPlace(deps.dataDirectory, place)
-  const uid = deps.isolated ? isolatedUidOf(owner) : process.getuid?.()
+  const { accounts } = deps
+  const uid = accounts?.uidOf(owner)
   if (place.area === 'releases') throw wrongOwner(place, owner)
   const expectedKind = place.area === 'apps' ? 'project' : 'build'
   if (owner.kind !== expectedKind) throw wrongOwner(place, owner)
@@ -66,10 +60,10 @@ async function makePlace(deps: PlaceDeps, place: Place, owner: Account): Promise
     throw new OperationError('spawner.invalid_place', `Cannot use "${path}": it is no directory`)
   }
   if (existing === null) await mkdir(path, { mode: 0o700 })
-  if (!deps.isolated || uid === undefined) return path
+  if (accounts === null || uid === undefined) return path
   if (place.area === 'mirrors') {
-    if (existing !== null && isMirrorGid(existing.gid)) return path
-    await lchown(path, 0, await nextMirrorGid(dirname(path)))
+    if (existing !== null && accounts.isMirrorGid(existing.gid)) return path
+    await lchown(path, 0, await nextMirrorGid(accounts, dirname(path)))
     await chmod(path, 0o2770)
     return path
   }
@@ -92,11 +86,12 @@ async function makeArea(path: string): Promise<void> {
   await chmod(path, 0o711)
 }
 
-async function nextMirrorGid(area: string): Promise<number> {
+async function nextMirrorGid(accounts: AccountRange, area: string): Promise<number> {
   const ids = await readdir(area)
   const gids = await Promise.all(ids.map(async (id) => (await factsOf(join(area, id)))?.gid ?? 0))
-  const next = Math.max(FIRST_MIRROR_GID - 1, ...gids.filter(isMirrorGid)) + 1
-  if (next <= LAST_MIRROR_GID) return next
+  const taken = gids.filter((gid) => accounts.isMirrorGid(gid))
+  const next = Math.max(accounts.firstMirrorGid - 1, ...taken) + 1
+  if (next <= accounts.lastMirrorGid) return next
   throw new OperationError(
     'spawner.too_many_mirrors',
     `Cannot make another mirror: group ids are used up`,
@@ -130,7 +125,7 @@ async function removePlace(deps: PlaceDeps, place: Place): Promise<void> {
   await runAsOwner(deps, facts, [deps.tools.chmod, '-R', 'u+rwX', '--', path], REMOVE_TIMEOUT_MS)
   await runAsOwner(deps, facts, rm, REMOVE_TIMEOUT_MS)
   if (await isRemoved(path)) return
-  if (deps.isolated && processesOfUid(facts.uid).pids.length === 0) {
+  if (deps.accounts !== null && processesOfUid(facts.uid).pids.length === 0) {
     // What a sealing that was cut short, or several owners, left: nobody is there to change it under root's hands.
     await runCommand({ argv: rm }, { timeoutMs: REMOVE_TIMEOUT_MS })
   }
@@ -160,16 +155,13 @@ function runAsOwner(
   argv: readonly [string, ...string[]],
   timeoutMs: number,
 ) {
-  const user =
-    isMirrorGid(facts.gid) && facts.uid === 0
-      ? { uid: JANITOR_UID, gid: facts.gid }
-      : isAccountUid(facts.uid)
-        ? { uid: facts.uid, gid: facts.uid }
-        : null
-  return runCommand(
-    { argv: ownerCommand(deps.tools, deps.isolated ? user : null, argv), cwd: '/' },
-    { timeoutMs },
-  )
+  const user = deps.accounts === null ? null : ownerOf(deps.accounts, facts)
+  return runCommand({ argv: ownerCommand(deps.tools, user, argv), cwd: '/' }, { timeoutMs })
+}
+
+function ownerOf(accounts: AccountRange, { uid, gid }: Stats) {
+  if (accounts.isMirrorGid(gid) && uid === 0) return { uid: accounts.janitorUid, gid }
+  return accounts.isAccountUid(uid) ? { uid, gid: uid } : null
 }
 
 export async function factsOf(path: string): Promise<Stats | null> {

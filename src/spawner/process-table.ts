@@ -7,7 +7,8 @@ import {
   startTicksOf,
 } from '../lib/process-identity.ts'
 import type { ProcessIdentity, ProcessStat } from '../lib/process-identity.ts'
-import { currentUid, isAccountUid } from './accounts.ts'
+import { currentUid } from './accounts.ts'
+import type { AccountRange } from './accounts.ts'
 
 /** Passes of stopping before killing; each pass leaves only what was forked by a process not yet stopped. */
 const STOP_PASSES = 50
@@ -46,14 +47,18 @@ export interface UnitMembers {
  * The living processes of a unit: those that carry its name in their environment, those of the session that its leader
  * opened, and their descendants.
  */
-export function membersOfUnit(unit: string, leader: ProcessIdentity | null): UnitMembers {
+export function membersOfUnit(
+  unit: string,
+  leader: ProcessIdentity | null,
+  accounts: AccountRange | null,
+): UnitMembers {
   const pids = listPids()
   const all = pids.map(readProcessStat).filter((stat) => stat !== null)
   let certain = all.length === pids.length
   const sessionId = leader === null ? null : sessionOf(leader, all)
   const members = new Map<number, ProcessStat>()
   for (const stat of all) {
-    const carried = hasEnded(stat) ? NOTHING_CARRIED : unitOfProcess(stat.pid)
+    const carried = hasEnded(stat) ? NOTHING_CARRIED : unitOfProcess(stat.pid, accounts)
     if (!carried.certain) certain = false
     // A process that emptied its environment still has its session.
     const isMember = carried.unit === null ? stat.sessionId === sessionId : carried.unit === unit
@@ -64,7 +69,9 @@ export function membersOfUnit(unit: string, leader: ProcessIdentity | null): Uni
     size = members.size
     for (const stat of all) if (members.has(stat.parentPid)) members.set(stat.pid, stat)
   }
-  const living = [...members.values()].filter((stat) => !hasEnded(stat) && mayBeSignalled(stat.pid))
+  const living = [...members.values()].filter(
+    (stat) => !hasEnded(stat) && mayBeSignalled(stat.pid, accounts),
+  )
   return { members: living, certain }
 }
 
@@ -80,27 +87,34 @@ function sessionOf(leader: ProcessIdentity, all: readonly ProcessStat[]): number
 
 const NOTHING_CARRIED = { unit: null, certain: true }
 
-function unitOfProcess(pid: number): { unit: string | null; certain: boolean } {
+function unitOfProcess(
+  pid: number,
+  accounts: AccountRange | null,
+): { unit: string | null; certain: boolean } {
   const environ = readProcessFile(pid, 'environ')
   if (environ === null) return { unit: null, certain: startTicksOf(pid) !== null }
   // Empty for a moment while a process changes its program.
-  if (environ === '') return { unit: null, certain: !mayBeSignalled(pid) }
+  if (environ === '') return { unit: null, certain: !mayBeSignalled(pid, accounts) }
   return { unit: /(?:^|\0)NANOSCALE_UNIT=([^\0]*)/.exec(environ)?.[1] ?? null, certain: true }
 }
 
 /**
- * Root signals processes of accounts and nothing else, whatever a message names: the control plane may be in the
+ * Root signals processes of its data directory's accounts and nothing else, whatever a message names: the control plane may be in the
  * hands of somebody.
  */
-export function mayBeSignalled(pid: number): boolean {
+export function mayBeSignalled(pid: number, accounts: AccountRange | null): boolean {
   const uid = uidOfProcess(pid)
   if (uid === null || pid <= 1 || pid === process.pid) return false
-  return currentUid() === 0 ? isAccountUid(uid) : uid === currentUid()
+  return currentUid() === 0 ? accounts?.isAccountUid(uid) === true : uid === currentUid()
 }
 
 /** The leader of a living unit of this uid, for a start that is repeated to a new spawner. */
-export function findLeader(unit: string, uid: number): ProcessStat | null {
-  const { members } = membersOfUnit(unit, null)
+export function findLeader(
+  unit: string,
+  uid: number,
+  accounts: AccountRange | null,
+): ProcessStat | null {
+  const { members } = membersOfUnit(unit, null, accounts)
   const leaders = members.filter(
     (stat) => stat.sessionId === stat.pid && uidOfProcess(stat.pid) === uid,
   )
@@ -117,11 +131,15 @@ export function pidNamespaceOf(pid: number): { depth: number; isInit: boolean } 
 }
 
 /** The living processes whose first environment held this variable with this value. */
-export function processesWithVariable(name: string, value: string): number[] {
+export function processesWithVariable(
+  name: string,
+  value: string,
+  accounts: AccountRange | null,
+): number[] {
   return listPids().filter((pid) => {
     const environ = readProcessFile(pid, 'environ')
     if (environ === null || !`\0${environ}`.includes(`\0${name}=${value}\0`)) return false
-    return startTicksOf(pid) !== null && mayBeSignalled(pid)
+    return startTicksOf(pid) !== null && mayBeSignalled(pid, accounts)
   })
 }
 
@@ -132,10 +150,11 @@ export function processesWithVariable(name: string, value: string): number[] {
 export function killUnit(
   unit: string,
   leader: ProcessIdentity | null,
+  accounts: AccountRange | null,
 ): { found: number; certain: boolean } {
   const stopped = new Set<string>()
   // Mostly nothing is left: then this look is the only one, because each reads several hundred files.
-  let look = membersOfUnit(unit, leader)
+  let look = membersOfUnit(unit, leader, accounts)
   // With the first process of a pid namespace the kernel ends all the others, however fast they fork.
   for (const { pid } of look.members) {
     if (pidNamespaceOf(pid).isInit) signal(pid, 'SIGKILL')
@@ -147,7 +166,7 @@ export function killUnit(
       stopped.add(keyOf(stat))
       signal(stat.pid, 'SIGSTOP')
     }
-    look = membersOfUnit(unit, leader)
+    look = membersOfUnit(unit, leader, accounts)
   }
   for (const { pid } of look.members) signal(pid, 'SIGKILL')
   return { found: look.members.length, certain: look.certain }

@@ -4,6 +4,7 @@ import type { Clock } from '../lib/clock.ts'
 import { collectOutput } from '../lib/collect-output.ts'
 import { OperationError } from '../lib/errors.ts'
 import type { CommandResult } from '../lib/run-command.ts'
+import type { AccountRange } from './accounts.ts'
 import type { RunningUnits } from './running-units.ts'
 import type { SpawnCommand } from './spawn-command.ts'
 import type { RunSpec } from './spawner.ts'
@@ -17,7 +18,7 @@ const PIPES_DEADLINE_MS = 2000
  * open. Throws `command.timed_out`; rejects with the signal's reason when that aborts.
  */
 export async function runUnit(
-  deps: { clock: Clock; units: RunningUnits },
+  deps: { clock: Clock; accounts: AccountRange | null; units: RunningUnits },
   spec: RunSpec,
   command: SpawnCommand,
   signal?: AbortSignal,

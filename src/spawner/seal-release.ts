@@ -3,7 +3,8 @@ import { dirname, join } from 'node:path'
 
 import { OperationError } from '../lib/errors.ts'
 import { runCommand } from '../lib/run-command.ts'
-import { isBuildUid, isolatedUidOf } from './accounts.ts'
+import { currentGid } from './accounts.ts'
+import type { AccountRange } from './accounts.ts'
 import type { HostTools } from './host-tools.ts'
 import { inspectTree } from './inspect-tree.ts'
 import { partsOfPath, pathOfPlace } from './place-paths.ts'
@@ -30,7 +31,8 @@ export async function sealRelease(
   deps: {
     dataDirectory: string
     tools: HostTools
-    isolated: boolean
+    /** Null when accounts are no users of the machine. */
+    accounts: AccountRange | null
     platformGid: number
   },
   options: SealOptions,
@@ -38,7 +40,9 @@ export async function sealRelease(
   const build = pathOfPlace(deps.dataDirectory, { area: 'builds', id: options.build })
   const path = pathOfPlace(deps.dataDirectory, { area: 'releases', id: options.release })
   const parts = partsOfPath(options.path)
-  const gid = options.reader === 'platform' ? deps.platformGid : isolatedUidOf(options.reader)
+  const { accounts, platformGid } = deps
+  const readerGid = (reader: ProjectAccount) => accounts?.uidOf(reader) ?? currentGid()
+  const gid = options.reader === 'platform' ? platformGid : readerGid(options.reader)
   const sealed = await factsOf(path)
   const source = await sourceOf(build, parts, sealed !== null)
   if (sealed !== null) {
@@ -50,13 +54,13 @@ export async function sealRelease(
     )
   }
   if (source === null) throw missing(options.path)
-  if (deps.isolated) requireQuiescence(options.build, source.ownerUid)
+  if (accounts !== null) requireQuiescence(accounts, options.build, source.ownerUid)
   const { bytes } = await inspectTree(source.path, source.ownerUid)
   await makeReleasesArea(dirname(path))
   await freeze(deps, source.path, gid)
   await rename(source.path, path)
   // Without root a read-only directory cannot be moved, so its own mode comes after the move.
-  if (!deps.isolated) await chmod(path, 0o550)
+  if (accounts === null) await chmod(path, 0o550)
   return { bytes, path }
 }
 
@@ -80,8 +84,8 @@ async function sourceOf(build: string, parts: readonly string[], mayBeMissing: b
   return ownerUid === null ? null : { path, ownerUid }
 }
 
-function requireQuiescence(build: string, uid: number): void {
-  const { pids } = isBuildUid(uid) ? processesOfUid(uid) : { pids: [uid] }
+function requireQuiescence(accounts: AccountRange, build: string, uid: number): void {
+  const { pids } = accounts.isBuildUid(uid) ? processesOfUid(uid) : { pids: [uid] }
   if (pids.length === 0) return
   throw new OperationError(
     'release.build_not_ended',
@@ -96,15 +100,15 @@ async function makeReleasesArea(path: string): Promise<void> {
 }
 
 async function freeze(
-  deps: { tools: HostTools; isolated: boolean },
+  deps: { tools: HostTools; accounts: AccountRange | null },
   path: string,
   gid: number,
 ): Promise<void> {
   const { chown, chmod: chmodTool } = deps.tools
   // The owner first: a mode of the tenant's choosing must not outlive its ownership for a moment with setuid.
-  if (deps.isolated) await must([chown, '-RhP', `0:${gid}`, '--', path])
+  if (deps.accounts !== null) await must([chown, '-RhP', `0:${gid}`, '--', path])
   await must([chmodTool, '-R', 'u=rX,g=rX,o=,u-s,g-s,-t', '--', path])
-  if (!deps.isolated) await chmod(path, 0o750)
+  if (deps.accounts === null) await chmod(path, 0o750)
 }
 
 async function must(argv: readonly [string, ...string[]]): Promise<void> {

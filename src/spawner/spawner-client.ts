@@ -49,6 +49,7 @@ export function connectSpawner(
       await ask('removeLog', { log })
     },
     isolation: () => ask<Isolation>('isolation', {}),
+    accountBase: () => ask<number | null>('accountBase', {}),
     [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
   }
 }

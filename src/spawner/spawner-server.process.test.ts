@@ -8,20 +8,19 @@ import { systemClock } from '../lib/clock.ts'
 import { isOperationError } from '../lib/errors.ts'
 import { silentLogger } from '../lib/logger.ts'
 import {
+  BUILD_A,
   LIMITS,
   PLATFORM_USER,
+  PROJECT_A,
   isRoot,
   openTestSpawner,
   skipUnlessRoot,
-  testAccounts,
 } from './_spawner.ts'
 import type { TestSpawner } from './_spawner.ts'
 import { createLocalSpawner } from './local-spawner.ts'
 import type { LocalSpawner } from './local-spawner.ts'
 import { connectSpawner } from './spawner-client.ts'
 import { startSpawnerServer } from './spawner-server.ts'
-
-const { BUILD_A, PROJECT_A } = testAccounts(2)
 
 function serve(test: TestSpawner, spawner: LocalSpawner = test.spawner) {
   return startSpawnerServer({
@@ -57,6 +56,7 @@ describe('connectSpawner()', skipUnlessRoot, () => {
     const socket = await stat(join(test.dataDirectory, 'run', 'spawner.sock'))
     assert.deepEqual([socket.uid, socket.mode & 0o777], [PLATFORM_USER.uid, 0o600])
     assert.equal(await client.isolation(), 'users')
+    assert.equal(await client.accountBase(), test.uidOf({ kind: 'build', slot: 0 }))
     const path = await client.makeDirectory({ area: 'apps', id: 'p1' }, PROJECT_A)
     assert.equal(path, join(test.dataDirectory, 'apps', 'p1'))
     const ref = await client.start(processSpec('u1', 'exit 7'))
@@ -88,6 +88,7 @@ describe('connectSpawner()', skipUnlessRoot, () => {
     await using next = createLocalSpawner({
       dataDirectory: test.dataDirectory,
       platformUser: PLATFORM_USER,
+      accounts: test.accounts,
       clock: systemClock,
     })
     await using _server = await serve(test, next)

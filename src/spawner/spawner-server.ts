@@ -153,6 +153,8 @@ async function dispatch(
       return spawner.removeLog(readText(params['log'], 'log'))
     case 'isolation':
       return spawner.isolation()
+    case 'accountBase':
+      return spawner.accountBase()
     default:
       throw invalid('method')
   }

@@ -38,6 +38,8 @@ export interface Spawner {
   removeLog(log: string): Promise<void>
   /** What separates accounts from each other here, for the doctor and for admission. */
   isolation(): Promise<Isolation>
+  /** Where the uids of this data directory's accounts begin (`uidOf`); null when accounts are not users of the machine. */
+  accountBase(): Promise<number | null>
 }
 
 /** `users`: own uids (root). `namespaces`: unprivileged user namespaces. `none`: everything runs as one user. */

@@ -5,7 +5,7 @@ import path from 'node:path'
 import type { GitHost } from '../_git-host.ts'
 import { testApp } from './_apps.ts'
 import { type Platform } from './_platform.ts'
-import { listUnitProcesses } from './_processes.ts'
+import { listTenantProcesses } from './_processes.ts'
 import { projectHandle, type TestProject } from './_project.ts'
 import { waitFor } from './_wait-for.ts'
 
@@ -138,7 +138,7 @@ async function remove(platform: Platform, project: TestProject): Promise<void> {
     return answer.status === 404
   })
   await waitFor('nothing of the project to be left', 30_000, async () => {
-    const processes = await listUnitProcesses(platform.dataDirectory)
+    const processes = await listTenantProcesses(platform.dataDirectory)
     const directories = await Promise.all(
       ['builds', 'releases', 'apps', 'mirrors'].map((area) =>
         readdir(path.join(platform.dataDirectory, area)).catch(() => []),

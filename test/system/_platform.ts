@@ -9,7 +9,7 @@ import { FAULT_POINT_FILE } from '../../src/lib/fault-point.ts'
 import { chooseFreePort } from '../../src/lib/free-port.ts'
 import { runCommand } from '../../src/lib/run-command.ts'
 import { type Answer, sendRequest } from './_http.ts'
-import { childrenOf, currentTicks, listPlatformProcesses, type ProcessFacts } from './_processes.ts'
+import { childrenOf, listPlatformProcesses, type ProcessFacts } from './_processes.ts'
 import { waitFor } from './_wait-for.ts'
 
 const CHECKOUT = path.resolve(import.meta.dirname, '../..')
@@ -80,7 +80,6 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   if (options.uid !== undefined) await chown(home, options.uid, options.uid)
   const user = options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }
   const dataDirectory = path.join(home, 'data')
-  const since = await currentTicks()
   const [port, trafficPort] = await Promise.all([chooseFreePort(), chooseFreePort()])
   const environment: Record<string, string> = {
     PATH: process.env['PATH'] ?? '/usr/bin:/bin',
@@ -112,7 +111,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       timeoutMs: 20_000,
     })
   const isReady = async () => (await request('GET', '/readyz').catch(() => null))?.status === 200
-  const processes = () => listPlatformProcesses(dataDirectory, since)
+  const processes = () => listPlatformProcesses(dataDirectory)
   const output = () => readFile(outputFile, 'utf8').catch(() => '')
 
   const pids = async () => {

@@ -1,21 +1,18 @@
 import { readdir, readFile, readlink, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { accountRange } from '../../src/spawner/accounts.ts'
 
 /** What `/proc` says of one process; what may not be read is empty. */
 export interface ProcessFacts {
   pid: number
   parent: number
   uid: number
-  /** Field 22 of `/proc/<pid>/stat`. */
-  startTicks: number
   /** `NAME=value` entries separated by NUL. */
   environment: string
   workingDirectory: string
   command: string
 }
-
-/** The uids of build and project accounts. */
-const POOL_START = 200_000
-const POOL_END = 400_000
 
 /** All processes but zombies. */
 export async function listProcesses(): Promise<ProcessFacts[]> {
@@ -24,39 +21,38 @@ export async function listProcesses(): Promise<ProcessFacts[]> {
   return all.filter((facts) => facts !== null)
 }
 
-/** Of one platform: by its data directory in environment or working directory, or by an account of the pool. */
-export async function listPlatformProcesses(
-  dataDirectory: string,
-  since: number,
-): Promise<ProcessFacts[]> {
+/** Of one platform: by its data directory in environment or working directory, or by an account of its own. */
+export async function listPlatformProcesses(dataDirectory: string): Promise<ProcessFacts[]> {
+  const isAccount = await readAccounts(dataDirectory)
   return (await listProcesses()).filter(
     (facts) =>
       facts.pid !== process.pid &&
       (facts.environment.includes(dataDirectory) ||
         facts.workingDirectory.startsWith(dataDirectory) ||
-        (isPoolUid(facts.uid) && facts.startTicks >= since)),
+        isAccount(facts.uid)),
   )
 }
 
-/** The processes of apps and builds: those that run in a unit. */
-export async function listUnitProcesses(dataDirectory: string): Promise<ProcessFacts[]> {
-  return (await listPlatformProcesses(dataDirectory, Infinity)).filter((facts) =>
-    facts.environment.includes('NANOSCALE_UNIT='),
+/** The processes of apps and builds, by unit or by account. */
+export async function listTenantProcesses(dataDirectory: string): Promise<ProcessFacts[]> {
+  const isAccount = await readAccounts(dataDirectory)
+  return (await listPlatformProcesses(dataDirectory)).filter(
+    ({ environment, uid }) => environment.includes('NANOSCALE_UNIT=') || isAccount(uid),
   )
 }
 
-export function isPoolUid(uid: number): boolean {
-  return uid >= POOL_START && uid < POOL_END
+/** Which uids are those of builds and projects: none before the first start, and none without root. */
+async function readAccounts(dataDirectory: string): Promise<(uid: number) => boolean> {
+  const path = join(dataDirectory, 'accounts.json')
+  const text = await readFile(path, 'utf8').catch(() => null)
+  if (text === null) return () => false
+  const { base } = JSON.parse(text) as { base: number }
+  const accounts = accountRange(base)
+  return (uid) => accounts.isAccountUid(uid)
 }
 
 export async function childrenOf(pid: number): Promise<ProcessFacts[]> {
   return (await listProcesses()).filter((facts) => facts.parent === pid)
-}
-
-/** Now, in the ticks of `startTicks`: those of a process that just started would be this. */
-export async function currentTicks(): Promise<number> {
-  const [uptime = '0'] = (await readFile('/proc/uptime', 'utf8')).split(' ')
-  return Math.floor(Number(uptime) * 100)
 }
 
 async function readProcess(pid: number): Promise<ProcessFacts | null> {
@@ -75,7 +71,6 @@ async function readProcess(pid: number): Promise<ProcessFacts | null> {
     pid,
     parent: Number(fields[1]),
     uid: owner.uid,
-    startTicks: Number(fields[19]),
     environment,
     workingDirectory,
     command: command.replaceAll('\0', ' ').trim(),

@@ -3,9 +3,9 @@ import { describe, it } from 'node:test'
 
 import { startGitHost } from '../_git-host.ts'
 import { NOTING_RELEASE, testApp } from './_apps.ts'
-import { tenantProcesses } from './_hostile.ts'
 import { startLoad, summarizeFailures } from './_load.ts'
 import { type Platform, startPlatform } from './_platform.ts'
+import { listTenantProcesses } from './_processes.ts'
 import { createProject, type TestProject } from './_project.ts'
 import { waitFor } from './_wait-for.ts'
 
@@ -131,7 +131,9 @@ async function releasingApp(
 async function assertOneOfEach(platform: Platform, app: TestProject, body: string): Promise<void> {
   assert.equal(await app.text('/'), body)
   await waitFor('one app to run', 20_000, async () => {
-    const commands = (await tenantProcesses(platform)).map(({ command }) => command)
+    const commands = (await listTenantProcesses(platform.dataDirectory)).map(
+      ({ command }) => command,
+    )
     if (commands.length !== 1) throw new Error(`running: ${commands.join(' | ')}`)
     return true
   })

@@ -6,8 +6,9 @@ import { after, before, describe, it } from 'node:test'
 import { type GitHost, startGitHost } from '../_git-host.ts'
 import type { GitRepository } from '../_git-repository.ts'
 import { testApp } from './_apps.ts'
-import { assertUnharmed, tenantProcesses } from './_hostile.ts'
+import { assertUnharmed } from './_hostile.ts'
 import { type Platform, startPlatform } from './_platform.ts'
+import { listTenantProcesses } from './_processes.ts'
 import { createProject, type DeploymentDetails, type TestProject } from './_project.ts'
 
 const BUILD_SECONDS = 12
@@ -97,7 +98,11 @@ describe('hostile builds', { skip: isRoot ? false : 'accounts of their own need 
     )
     assert.equal(deployment.state, 'live', JSON.stringify(deployment.failure))
     await assertUnharmed(platform, app, 'good')
-    assert.ok((await tenantProcesses(platform)).every(({ command }) => !command.includes('sleep')))
+    assert.ok(
+      (await listTenantProcesses(platform.dataDirectory)).every(
+        ({ command }) => !command.includes('sleep'),
+      ),
+    )
   })
 
   it('D-05 that prints 1 GB fills neither the disk nor the memory', async (t) => {

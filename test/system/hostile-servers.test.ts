@@ -5,8 +5,9 @@ import { describe, it } from 'node:test'
 
 import { startGitHost } from '../_git-host.ts'
 import { testApp } from './_apps.ts'
-import { assertUnharmed, tenantProcesses } from './_hostile.ts'
+import { assertUnharmed } from './_hostile.ts'
 import { startPlatform } from './_platform.ts'
+import { listTenantProcesses } from './_processes.ts'
 import { createProject } from './_project.ts'
 import { waitFor } from './_wait-for.ts'
 
@@ -132,7 +133,7 @@ describe('hostile servers', () => {
       async () => {
         const body = await app.text('/')
         bodies.add(body)
-        return body === 'mine' && (await tenantProcesses(platform)).length >= 2
+        return body === 'mine' && (await listTenantProcesses(platform.dataDirectory)).length >= 2
       },
       20,
     )

@@ -7,13 +7,18 @@ import { describe, it } from 'node:test'
 
 import { isOperationError } from '../../lib/errors.ts'
 import { chooseFreePort } from '../../lib/free-port.ts'
-import { openTestSpawner, skipUnlessRoot, testAccounts, until } from '../../spawner/_spawner.ts'
+import {
+  PROJECT_A,
+  PROJECT_B,
+  openTestSpawner,
+  skipUnlessRoot,
+  until,
+} from '../../spawner/_spawner.ts'
 import type { TestSpawner } from '../../spawner/_spawner.ts'
 import type { InstanceSpec } from '../runtime.ts'
 import { appEnvironment } from './app-environment.ts'
 import { createProcessRuntime } from './process-runtime.ts'
 
-const { PROJECT_A, PROJECT_B } = testAccounts(3)
 const never = new AbortController().signal
 
 async function openRuntime(test: TestSpawner) {

@@ -35,10 +35,10 @@ export function createProcessRuntime(deps: ProcessRuntimeDeps): Runtime {
     exited: (ref, signal) => spawner.exited(ref, signal),
     stop: (ref, options) => spawner.stop(ref, options),
     async ownsPort({ ref, accountSlot, port }) {
-      const isolation = await spawner.isolation()
-      const uid = uidOf({ kind: 'project', slot: accountSlot }, isolation)
+      const base = await spawner.accountBase()
+      const uid = uidOf({ kind: 'project', slot: accountSlot }, base)
       if ((await listeningUid(port)) !== uid) return false
-      return isolation === 'users' || (await unitListens(ref.unit, port))
+      return base !== null || (await unitListens(ref.unit, port))
     },
     runReleaseCommand: (spec, options) => runReleaseCommand(deps, spec, options),
   }
