@@ -103,6 +103,15 @@ describe('keepAccountRange()', skipUnlessRoot, () => {
     )
   })
 
+  it('takes nothing from the owners of a directory that was made without root', async () => {
+    const person = 1_234_567
+    for (const area of ['apps', 'mirrors']) {
+      await mkdir(at('a', area, 'p1'), { recursive: true })
+      await chown(at('a', area, 'p1'), person, person)
+    }
+    assert.ok((await baseOf('a')) > 2_000_000_000)
+  })
+
   it('refuses a file that is damaged or not of root alone, and says what to do', async () => {
     const path = at('a', 'accounts.json')
     const texts = ['', '{', 'null', '{}', '{"base":"200000"}', '{"base":0}', '{"base":200001}']

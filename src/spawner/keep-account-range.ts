@@ -77,13 +77,16 @@ function parseBase(text: string): number | null {
 /** Places of a data directory from before it had the file, or that has lost it. */
 async function baseOfOwners(directory: string): Promise<number | null> {
   const bases = new Set<number>()
+  const mirrors = await ownersIn(join(directory, 'mirrors'))
+  // From before it was started as root: then the owner is a person, whose id may be as high as an account's.
+  if (mirrors.some(({ uid }) => uid !== 0)) return null
+  for (const { gid } of mirrors) {
+    if (accountRange(baseOfId(gid)).isMirrorGid(gid)) bases.add(baseOfId(gid))
+  }
   for (const { uid } of await ownersIn(join(directory, 'apps'))) {
     if (accountRange(baseOfId(uid)).isAccountUid(uid)) bases.add(baseOfId(uid))
   }
-  for (const { uid, gid } of await ownersIn(join(directory, 'mirrors'))) {
-    if (uid === 0 && accountRange(baseOfId(gid)).isMirrorGid(gid)) bases.add(baseOfId(gid))
-  }
-  // From before it was started as root.
+  // Root's own, and those of ordinary people.
   bases.delete(0)
   const [base = null] = bases
   if (bases.size <= 1) return base
