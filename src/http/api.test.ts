@@ -225,17 +225,21 @@ describeOnBothEngines('the API', (open) => {
       ),
     )
   })
+
+  it('answers 413 to a body over the limit, and to strangers 401', async () => {
+    await using database = await open()
+    using test = testApp(database.db)
+    const body = 'x'.repeat(1_048_577)
+    const large = await test.request('POST', '/api/projects', { body })
+    assert.equal(large.status, 413)
+    assert.equal(errorBody.parse(await large.json()).code, 'http.too_large')
+    const stranger = await test.request('POST', '/api/projects', { body, token: null })
+    assert.equal(stranger.status, 401)
+  })
 })
 
 describe('the API without records', () => {
   const nowhere = {} as never
-
-  it('answers 413 to a body over the limit before anything else', async () => {
-    using test = testApp(nowhere)
-    const large = await test.request('POST', '/api/projects', { body: 'x'.repeat(1_048_577) })
-    assert.equal(large.status, 413)
-    assert.equal(errorBody.parse(await large.json()).code, 'http.too_large')
-  })
 
   it('answers public routes with safe headers and no scripts', async () => {
     using test = testApp(nowhere)

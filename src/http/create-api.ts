@@ -57,15 +57,6 @@ export function createApi(deps: ApiDeps, handlers: Handlers): Api {
       contentSecurityPolicy: { defaultSrc: ["'none'"], styleSrc: ["'unsafe-inline'"] },
     }),
   )
-  api.use(
-    bodyLimit({
-      maxSize: MAX_BODY_BYTES,
-      onError: () => {
-        const limit = MAX_BODY_BYTES / 1024
-        throw new OperationError('http.too_large', `Cannot read the body: it is over ${limit} KiB`)
-      },
-    }),
-  )
   for (const id of Object.keys(ROUTES) as RouteId[]) {
     addRoute(deps, api, id, handlers[id] as unknown as AnyHandler)
   }
@@ -81,9 +72,9 @@ function addRoute(deps: ApiDeps, api: Api, id: RouteId, handler: AnyHandler): vo
     c.set('principal', await principalOf(deps, route, c))
     await next()
   }
-  api.openapi(createRoute({ ...openApiOf(id, route), middleware: admit }), (async (
-    c: Context<ApiEnv>,
-  ) => {
+  // Whoever is not admitted cannot make us hold a body.
+  const middleware = route.body === undefined ? [admit] : [admit, limitBody]
+  api.openapi(createRoute({ ...openApiOf(id, route), middleware }), (async (c: Context<ApiEnv>) => {
     const request = c.req as unknown as { valid(target: string): unknown }
     const input = {
       params: route.params === undefined ? undefined : request.valid('param'),
@@ -96,6 +87,14 @@ function addRoute(deps: ApiDeps, api: Api, id: RouteId, handler: AnyHandler): vo
     return respond(route, answer, { ...facts, tellFailure })
   }) as never)
 }
+
+const limitBody: MiddlewareHandler<ApiEnv> = bodyLimit({
+  maxSize: MAX_BODY_BYTES,
+  onError: () => {
+    const limit = MAX_BODY_BYTES / 1024
+    throw new OperationError('http.too_large', `Cannot read the body: it is over ${limit} KiB`)
+  },
+})
 
 async function principalOf(
   deps: ApiDeps,

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdir, stat } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { it } from 'node:test'
 
@@ -51,6 +53,19 @@ describeOnBothEngines('createHttpServers()', (open) => {
     await assert.rejects(stranger.call('me', {}), CliError)
     const elsewhere = createApiClient({ kind: 'operator', socket, organization: 'nobody' })
     await assert.rejects(elsewhere.call('me', {}), CliError)
+  })
+
+  it('A-01 refuses strangers before it reads their body', async () => {
+    await using database = await open()
+    using test = testApp(database.db)
+    await using servers = await serve(test)
+    const socket = connect(servers.port, '127.0.0.1')
+    const head = 'POST /api/projects HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n'
+    // A first piece; the rest never comes.
+    socket.write(`${head}Transfer-Encoding: chunked\r\n\r\n2\r\n{ \r\n`)
+    const [answer] = (await once(socket, 'data', { signal: AbortSignal.timeout(5000) })) as [Buffer]
+    socket.destroy()
+    assert.match(answer.toString(), /^HTTP\/1.1 401 /)
   })
 
   it('streams the log of a deployment, resumes it behind the last event and ends with it', async () => {
