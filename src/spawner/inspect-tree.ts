@@ -32,7 +32,7 @@ export async function inspectTree(root: string, ownerUid: number): Promise<{ byt
       unlinkSync(toPath(base, path))
       continue
     }
-    if (fault !== null) throw unsafe(path, fault)
+    if (fault !== null) throw unsafeTree(path, fault)
     if (facts.isDirectory()) {
       for (const name of readdirSync(toPath(base, path), 'latin1')) {
         pending.push(path === '' ? name : `${path}/${name}`)
@@ -49,11 +49,16 @@ export async function inspectTree(root: string, ownerUid: number): Promise<{ byt
 }
 
 function faultOf(base: Bytes, path: Bytes, facts: Stats, ownerUid: number): string | null {
-  if (facts.uid !== ownerUid) return `it belongs to uid ${facts.uid}`
-  if (facts.isSymbolicLink()) {
+  if (facts.isSymbolicLink() && facts.uid === ownerUid) {
     return linkLeavesTree(base, path) ? 'the symbolic link leads out of the release' : null
   }
-  if (facts.isDirectory()) return null
+  return entryFault(facts, ownerUid)
+}
+
+/** What is wrong with an entry by itself, wherever it is. */
+export function entryFault(facts: Stats, ownerUid: number): string | null {
+  if (facts.uid !== ownerUid) return `it belongs to uid ${facts.uid}`
+  if (facts.isDirectory() || facts.isSymbolicLink()) return null
   if (!facts.isFile()) return 'it is no file, directory or symbolic link'
   return (facts.mode & SPECIAL_BITS) === 0 ? null : 'it has a setuid or setgid bit'
 }
@@ -89,15 +94,15 @@ function targetOf(base: Bytes, path: Bytes): Bytes | null {
   }
 }
 
-function toBytes(path: string): Bytes {
+export function toBytes(path: string): Bytes {
   return Buffer.from(path, 'utf8').toString('latin1')
 }
 
-function toPath(base: Bytes, path: Bytes): Buffer {
+export function toPath(base: Bytes, path: Bytes): Buffer {
   return Buffer.from(path === '' ? base : `${base}/${path}`, 'latin1')
 }
 
-function unsafe(path: Bytes, fault: string): OperationError {
+export function unsafeTree(path: Bytes, fault: string): OperationError {
   const name = printable(Buffer.from(path, 'latin1').toString('utf8'))
   return new OperationError('release.unsafe_tree', `Cannot release "${name}": ${fault}`)
 }

@@ -11,6 +11,7 @@ import { partsOfPath, pathOfPlace } from './place-paths.ts'
 import { factsOf } from './places.ts'
 import { processesOfUid } from './process-table.ts'
 import type { ProjectAccount } from './spawner.ts'
+import { takeTree, takeWay } from './take-tree.ts'
 
 const OWNERSHIP_TIMEOUT_MS = 300_000
 
@@ -22,9 +23,9 @@ export interface SealOptions {
 }
 
 /**
- * Makes an immutable release of what a build left. Root walks a tree here that a tenant wrote, which it may do because
- * the tree is quiescent: only the build's uid (and root) can enter it, and nothing of that uid lives, which is checked
- * first. So what was inspected is what is sealed. Ownership changes in place and the move comes last: a release that is
+ * Makes an immutable release of what a build left. Root walks a tree here that a tenant wrote. That nothing of the
+ * build's uid lives is checked, but not enough: it may have let others in. So root takes the tree first, from the top,
+ * and inspects what nobody can change any more. Ownership changes in place and the move comes last: a release that is
  * there is complete, whatever crashed.
  */
 export async function sealRelease(
@@ -54,13 +55,20 @@ export async function sealRelease(
     )
   }
   if (source === null) throw missing(options.path)
-  if (accounts !== null) requireQuiescence(accounts, options.build, source.ownerUid)
-  const { bytes } = await inspectTree(source.path, source.ownerUid)
   await makeReleasesArea(dirname(path))
-  await freeze(deps, source.path, gid)
+  if (accounts !== null) {
+    requireQuiescence(accounts, options.build, source.ownerUid)
+    await takeWay(build, parts, source.ownerUid)
+    await takeTree(source.path, source.ownerUid, gid)
+    const { bytes } = await inspectTree(source.path, 0)
+    await rename(source.path, path)
+    return { bytes, path }
+  }
+  const { bytes } = await inspectTree(source.path, source.ownerUid)
+  await freeze(deps.tools, source.path)
   await rename(source.path, path)
   // Without root a read-only directory cannot be moved, so its own mode comes after the move.
-  if (accounts === null) await chmod(path, 0o550)
+  await chmod(path, 0o550)
   return { bytes, path }
 }
 
@@ -99,16 +107,9 @@ async function makeReleasesArea(path: string): Promise<void> {
   await chmod(path, 0o711)
 }
 
-async function freeze(
-  deps: { tools: HostTools; accounts: AccountRange | null },
-  path: string,
-  gid: number,
-): Promise<void> {
-  const { chown, chmod: chmodTool } = deps.tools
-  // The owner first: a mode of the tenant's choosing must not outlive its ownership for a moment with setuid.
-  if (deps.accounts !== null) await must([chown, '-RhP', `0:${gid}`, '--', path])
-  await must([chmodTool, '-R', 'u=rX,g=rX,o=,u-s,g-s,-t', '--', path])
-  if (deps.accounts === null) await chmod(path, 0o750)
+async function freeze(tools: HostTools, path: string): Promise<void> {
+  await must([tools.chmod, '-R', 'u=rX,g=rX,o=,u-s,g-s,-t', '--', path])
+  await chmod(path, 0o750)
 }
 
 async function must(argv: readonly [string, ...string[]]): Promise<void> {
