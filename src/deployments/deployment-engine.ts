@@ -1,5 +1,6 @@
 import { startLoop, type Loop } from '../jobs/loop.ts'
 import { registerJobs, runDueJobs, type RecurringJob } from '../jobs/recurring-jobs.ts'
+import { messageOf } from '../lib/errors.ts'
 import { createActiveRuns, type ActiveRuns } from './active-runs.ts'
 import { adoptInstances } from './adopt-instances.ts'
 import { claimDueDeployments } from './claim-deployment.ts'
@@ -7,9 +8,9 @@ import { cleanReleases } from './clean-releases.ts'
 import type { RunDeps } from './deployment-run.ts'
 import type { EngineDeps } from './engine-deps.ts'
 import { createBranchPolling } from './poll-branches.ts'
-import { createRoutePublisher, type PublishRoutes } from './publish-routes.ts'
+import { createRoutePublisher, type PublishRoutes, type RoutePublisher } from './publish-routes.ts'
 import { recoverDeployments } from './recover-deployments.ts'
-import { restartDueInstances } from './restart-instances.ts'
+import { createRestarts, type Restarts } from './restart-instances.ts'
 import { createRetirement } from './retire-instances.ts'
 import { watchInstances } from './supervise-instances.ts'
 
@@ -19,6 +20,7 @@ const POLL_PAUSE_MS = 1000
 const INSTANCE_PAUSE_MS = 1000
 const JOB_PAUSE_MS = 10_000
 const RECOVER_EVERY_MS = 15_000
+const BOOT_RETRY_MS = 1000
 /** A release command or a switch that is under way may finish within this time when the platform stops. */
 const STOP_PATIENCE_MS = 10_000
 
@@ -36,18 +38,20 @@ export function startDeploymentEngine(
   engineDeps: EngineDeps,
   moreJobs: (deps: RunDeps) => readonly RecurringJob[] = () => [],
 ): DeploymentEngine {
-  const deps: RunDeps = { ...engineDeps, publishRoutes: createRoutePublisher(engineDeps) }
+  const publisher = createRoutePublisher(engineDeps)
+  const deps: RunDeps = { ...engineDeps, publishRoutes: publisher.publish }
   const end = new AbortController()
   const loops: Loop[] = []
   const wake = () => {
     for (const loop of loops) loop.wake()
   }
   const runs = createActiveRuns(deps, wake)
-  const booted = boot(deps, runs)
+  const booted = boot(deps, runs, end.signal)
   booted.catch(() => {})
+  const restarts = createRestarts(deps, wake)
   const waking = [
     startQueue(deps, runs, booted),
-    ...superviseInstances(deps, wake, booted, end.signal),
+    superviseInstances(deps, { wake, booted, restarts, publisher }, end.signal),
   ]
   loops.push(...waking)
   const polling = createBranchPolling(deps, wake)
@@ -65,15 +69,25 @@ export function startDeploymentEngine(
     [Symbol.asyncDispose]: async () => {
       end.abort(new Error('The platform stops'))
       await Promise.all([...waking, ...others].map((loop) => loop[Symbol.asyncDispose]()))
-      await polling.settled()
+      await Promise.all([polling.settled(), restarts.settled()])
       await runs.stop(STOP_PATIENCE_MS)
     },
   }
 }
 
-async function boot(deps: RunDeps, runs: ActiveRuns): Promise<void> {
-  await recover(deps, runs, true)
-  await adoptInstances(deps)
+/** Nothing else begins before this is done, so what is in its way (the spawner, the database) is waited for. */
+async function boot(deps: RunDeps, runs: ActiveRuns, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    try {
+      await recover(deps, runs, true)
+      await adoptInstances(deps)
+      break
+    } catch (error) {
+      if (signal.aborted) throw error
+      deps.log.error('What ran before is not recovered yet', { reason: messageOf(error) })
+      await deps.clock.sleep(BOOT_RETRY_MS, signal)
+    }
+  }
   // The traffic process serves its last table meanwhile, and gets this one when it is back.
   await deps.publishRoutes().catch(() => {})
 }
@@ -102,26 +116,19 @@ function startQueue(deps: RunDeps, runs: ActiveRuns, booted: Promise<void>): Loo
 
 function superviseInstances(
   deps: RunDeps,
-  wake: () => void,
-  booted: Promise<void>,
+  parts: { wake: () => void; booted: Promise<void>; restarts: Restarts; publisher: RoutePublisher },
   signal: AbortSignal,
-): Loop[] {
-  const watch = watchInstances(deps, wake, signal)
+): Loop {
+  const watch = watchInstances(deps, parts.wake, signal)
   const retire = createRetirement(deps)
-  const supervision = { name: 'instances', pauseMs: INSTANCE_PAUSE_MS }
-  const restarts = { name: 'restarts', pauseMs: INSTANCE_PAUSE_MS }
-  return [
-    startLoop(deps, supervision, async () => {
-      await booted
-      await watch.refresh()
-      await retire()
-    }),
-    // Apart: a restart may take as long as a health check, and a crash must be seen meanwhile.
-    startLoop(deps, restarts, async (loopSignal) => {
-      await booted
-      await restartDueInstances(deps, wake, loopSignal)
-    }),
-  ]
+  return startLoop(deps, { name: 'instances', pauseMs: INSTANCE_PAUSE_MS }, async () => {
+    await parts.booted
+    await watch.refresh()
+    await retire()
+    await parts.restarts.startDue(signal)
+    // Not awaited: a traffic process that is away is waited for, and a crash must be seen meanwhile.
+    if (parts.publisher.isBehind()) void parts.publisher.publish().catch(() => {})
+  })
 }
 
 function startSweeps(

@@ -11,7 +11,7 @@ describe('createRoutePublisher()', () => {
     const clock = createTestClock()
     const routes = createRoutes()
     routes.swap({ version: clock.now() + 3_600_000, routes: [] })
-    const publish = createRoutePublisher({
+    const { publish } = createRoutePublisher({
       clock,
       traffic: {
         publish: (table) =>
@@ -30,7 +30,7 @@ describe('createRoutePublisher()', () => {
 
   it('shares one table among the calls that come while another is published', async () => {
     let derived = 0
-    const publish = createRoutePublisher({
+    const { publish } = createRoutePublisher({
       clock: createTestClock(),
       traffic: { publish: () => Promise.resolve(), stats: () => Promise.resolve({ version: -1 }) },
       deriveRoutes: (version) => {

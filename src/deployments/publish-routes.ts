@@ -5,6 +5,12 @@ import type { RouteTable } from '../traffic/route-table.ts'
 /** Resolves when the traffic process serves a table that was derived after the call. */
 export type PublishRoutes = () => Promise<void>
 
+export interface RoutePublisher {
+  publish: PublishRoutes
+  /** True when the last table was not taken: what is served is not what the records say. */
+  isBehind(): boolean
+}
+
 interface PublishDeps {
   clock: Clock
   traffic: {
@@ -18,12 +24,12 @@ interface PublishDeps {
  * Publishes the route table, one at a time and in the order of deriving. Calls that come while one is under way share
  * the next one: a thousand changes at once are two tables.
  */
-export function createRoutePublisher(deps: PublishDeps): PublishRoutes {
+export function createRoutePublisher(deps: PublishDeps): RoutePublisher {
   let lastVersion = 0
+  let isBehind = false
   let current: Promise<void> = Promise.resolve()
   let next: Promise<void> | null = null
-  const publish = async () => {
-    next = null
+  const give = async () => {
     // Versions grow over restarts too, as long as the clock does not go back.
     lastVersion = Math.max(lastVersion + 1, deps.clock.now())
     try {
@@ -35,11 +41,24 @@ export function createRoutePublisher(deps: PublishDeps): PublishRoutes {
       await deps.traffic.publish(await deps.deriveRoutes(lastVersion))
     }
   }
-  return () => {
-    if (next !== null) return next
-    const following = current.then(publish, publish)
-    next = following
-    current = following
-    return following
+  const publish = async () => {
+    next = null
+    try {
+      await give()
+      isBehind = false
+    } catch (error) {
+      isBehind = true
+      throw error
+    }
+  }
+  return {
+    publish: () => {
+      if (next !== null) return next
+      const following = current.then(publish, publish)
+      next = following
+      current = following
+      return following
+    },
+    isBehind: () => isBehind,
   }
 }

@@ -1,5 +1,6 @@
 import type { DeploymentState, Schema } from '../database/schema.ts'
 import { toIsoTime } from '../lib/clock.ts'
+import { messageOf } from '../lib/errors.ts'
 import { unitOfReleaseCommand } from '../runtimes/runtime.ts'
 import { LEASE_MS } from './deployment-lease.ts'
 import { openDeploymentLog } from './deployment-log.ts'
@@ -50,17 +51,32 @@ export async function recoverDeployments(
 ): Promise<{ deployment: DeploymentRow; step: 'resume' | 'complete' }[]> {
   const toRun: { deployment: DeploymentRow; step: 'resume' | 'complete' }[] = []
   for (const found of await readAbandoned(deps, options)) {
-    const deployment = await takeOver(deps, found)
-    if (deployment === null) continue
-    const step = planRecovery({
-      state: deployment.state,
-      releaseCommandFinished: deployment.release_command_finished_at !== null,
-    })
-    deps.log.info('A deployment is recovered', { deploymentId: deployment.id, step })
-    if (step === 'resume' || step === 'complete') toRun.push({ deployment, step })
-    else await endAbandoned(deps, deployment)
+    try {
+      const recovered = await recoverDeployment(deps, found)
+      if (recovered !== null) toRun.push(recovered)
+    } catch (error) {
+      // It is tried again when the lease that we took has expired; the others do not wait for it.
+      const fields = { deploymentId: found.id, reason: messageOf(error) }
+      deps.log.error('A deployment is not recovered yet', fields)
+    }
   }
   return toRun
+}
+
+async function recoverDeployment(
+  deps: RunDeps,
+  found: DeploymentRow,
+): Promise<{ deployment: DeploymentRow; step: 'resume' | 'complete' } | null> {
+  const deployment = await takeOver(deps, found)
+  if (deployment === null) return null
+  const step = planRecovery({
+    state: deployment.state,
+    releaseCommandFinished: deployment.release_command_finished_at !== null,
+  })
+  deps.log.info('A deployment is recovered', { deploymentId: deployment.id, step })
+  if (step === 'resume' || step === 'complete') return { deployment, step }
+  await endAbandoned(deps, deployment)
+  return null
 }
 
 async function readAbandoned(

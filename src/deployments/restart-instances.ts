@@ -12,19 +12,60 @@ import {
   stopInstance,
   type InstanceRow,
 } from './instances.ts'
+import { stopStarted } from './run-deployment.ts'
 import { handleExit } from './supervise-instances.ts'
 import { waitUntilHealthy } from './wait-until-healthy.ts'
 
-/** At once at most: a host that boots must not start all its apps in the same second. */
-const CONCURRENT_RESTARTS = 4
+/** Start at once at most: a host that boots must not start all its apps in the same second. */
+const STARTING_AT_ONCE = 4
+/** After this one only waits for its health check, and no other app waits for it. */
+const STARTING_MS = 5000
+const UNDER_WAY_AT_ONCE = 100
+/** What failed was ours (the spawner, the database), so the app's own back-off does not count. */
+const TRY_AGAIN_MS = 5000
 
-/** Starts again what crashed and is due, of live deployments alone. `onStarted` is called for each that serves. */
-export async function restartDueInstances(
-  deps: RunDeps,
-  onStarted: () => void,
-  signal: AbortSignal,
-): Promise<void> {
-  const due = await deps.db
+export interface Restarts {
+  /** Begins to start again what crashed and is due, of live deployments alone, as far as there is room. */
+  startDue(signal: AbortSignal): Promise<void>
+  /** Resolves when no restart is under way. */
+  settled(): Promise<void>
+}
+
+/** `onStarted` is called for each instance that serves again. */
+export function createRestarts(deps: RunDeps, onStarted: () => void): Restarts {
+  const underWay = new Map<string, { since: number; ended: Promise<void> }>()
+  const perform = async (crashed: InstanceRow, signal: AbortSignal) => {
+    try {
+      if (await restart(deps, crashed, signal)) onStarted()
+    } catch (error) {
+      // What is half started then is found at the next boot.
+      if (signal.aborted) return
+      const fields = { instanceId: crashed.id, reason: messageOf(error) }
+      deps.log.warn('An instance was not started again', fields)
+      await tryAgainLater(deps, crashed)
+    } finally {
+      underWay.delete(crashed.id)
+    }
+  }
+  return {
+    startDue: async (signal) => {
+      const now = deps.clock.now()
+      const starting = [...underWay.values()].filter(({ since }) => now - since < STARTING_MS)
+      const room = Math.min(STARTING_AT_ONCE - starting.length, UNDER_WAY_AT_ONCE - underWay.size)
+      if (room <= 0) return
+      const due = await readDue(deps, room + STARTING_AT_ONCE)
+      for (const crashed of due.filter(({ id }) => !underWay.has(id)).slice(0, room)) {
+        underWay.set(crashed.id, { since: now, ended: perform(crashed, signal) })
+      }
+    },
+    settled: async () => {
+      await Promise.all([...underWay.values()].map(({ ended }) => ended))
+    },
+  }
+}
+
+async function readDue(deps: RunDeps, limit: number): Promise<InstanceRow[]> {
+  return await deps.db
     .selectFrom('instances')
     .innerJoin('projects', 'projects.live_deployment_id', 'instances.deployment_id')
     .selectAll('instances')
@@ -33,21 +74,40 @@ export async function restartDueInstances(
     .where('instances.next_restart_at', '<=', toIsoTime(deps.clock.now()))
     .where('projects.deleted_at', 'is', null)
     .orderBy('instances.next_restart_at')
-    .limit(100)
+    .limit(limit)
     .execute()
-  const next = due.values()
-  const worker = async () => {
-    for (const crashed of next) {
-      if (signal.aborted) return
-      try {
-        if (await restart(deps, crashed, signal)) onStarted()
-      } catch (error) {
-        const fields = { instanceId: crashed.id, reason: messageOf(error) }
-        deps.log.warn('An instance was not started again', fields)
-      }
-    }
+}
+
+/** Unless what failed came after the app served again. A restart that is not recorded would never come. */
+async function tryAgainLater(deps: RunDeps, crashed: InstanceRow): Promise<void> {
+  try {
+    await deps.db
+      .updateTable('instances')
+      .set({ next_restart_at: toIsoTime(deps.clock.now() + TRY_AGAIN_MS) })
+      .where('id', '=', crashed.id)
+      .where('state', 'in', ['crashed', 'crash_loop'])
+      .where('next_restart_at', 'is', null)
+      .where((eb) =>
+        eb.not(
+          eb.exists(
+            eb
+              .selectFrom('instances as other')
+              .select('other.id')
+              .whereRef('other.deployment_id', '=', 'instances.deployment_id')
+              .where((of) =>
+                of.or([
+                  of('other.state', '=', 'running'),
+                  of('other.next_restart_at', 'is not', null),
+                ]),
+              ),
+          ),
+        ),
+      )
+      .execute()
+  } catch (error) {
+    const fields = { instanceId: crashed.id, reason: messageOf(error) }
+    deps.log.error('A restart is lost until the next boot', fields)
   }
-  await Promise.all(Array.from({ length: CONCURRENT_RESTARTS }, worker))
 }
 
 async function restart(deps: RunDeps, crashed: InstanceRow, signal: AbortSignal): Promise<boolean> {
@@ -66,6 +126,8 @@ async function restart(deps: RunDeps, crashed: InstanceRow, signal: AbortSignal)
   const configuration = await readSnapshot(deps, crashed.deployment_id)
   if (plan.start === null || configuration === null) return false
   for (const { value } of configuration.variables) deps.redactor.add(value)
+  // A restart before this one that broke off may have left a half-started instance.
+  await stopStarted(deps, { deployment: { id: crashed.deployment_id }, project })
   const instance = await startInstance(deps, {
     app: project,
     deploymentId: crashed.deployment_id,

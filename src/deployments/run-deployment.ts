@@ -181,7 +181,10 @@ function unhealthy(
 }
 
 /** Ends the instances that this deployment started; those that took the traffic are another's business. */
-export async function stopStarted(deps: RunDeps, run: Pick<Run, 'deployment' | 'project'>) {
+export async function stopStarted(
+  deps: RunDeps,
+  run: { deployment: Pick<Run['deployment'], 'id'>; project: Run['project'] },
+) {
   const started = await deps.db
     .selectFrom('instances')
     .selectAll()
