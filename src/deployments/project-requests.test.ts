@@ -1,11 +1,20 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 
+import { sql } from 'kysely'
+
 import { describeOnBothEngines } from '../../test/_databases.ts'
 import { openDeploymentScene } from '../../test/_deployment-scene.ts'
+import {
+  createFakeWorld,
+  createTestClock,
+  eventually,
+  insertProject,
+} from '../../test/_deployments.ts'
 import { inTransaction } from '../database/in-transaction.ts'
-import { requestCancel, requestRollback } from './project-requests.ts'
+import { requestCancel, requestConfigurationRestart, requestRollback } from './project-requests.ts'
 import { reconcileBranch } from './reconcile-branch.ts'
+import { requestDeployment } from './request-deployment.ts'
 
 const signal = new AbortController().signal
 
@@ -112,5 +121,48 @@ describeOnBothEngines('what a person asks of the queue', (open) => {
     assert.equal(s.world.starts.length, 0)
     const late = await inTransaction(s.db, (tx) => requestCancel(s.world.deps, tx, request))
     assert.deepEqual(late, { kind: 'too_late', state: 'cancelled' })
+  })
+
+  it('never supersedes a push by a restart that was asked for at the same moment', async () => {
+    await using database = await open()
+    await using world = createFakeWorld(database.db, { clock: createTestClock() })
+    const { db } = database
+    const project = await insertProject(db)
+    world.head.sha = 'a'
+    await reconcileBranch(world.deps, project.id, { kind: 'timer' }, signal)
+    const state = 'live'
+    const live = await db
+      .updateTable('deployments')
+      .set({ state })
+      .returning('id')
+      .executeTakeFirstOrThrow()
+    await db.updateTable('projects').set({ live_deployment_id: live.id }).execute()
+    const stored = Promise.withResolvers<void>()
+    const commit = { sha: 'b', message: null, author: null, committedAt: null }
+    const push = inTransaction(db, async (tx) => {
+      const request = { projectId: project.id, cause: 'push' as const, commit }
+      const requested = await requestDeployment(world.deps, tx, request)
+      // On SQLite the restart waits for this transaction's end anyway.
+      if (database.engine === 'postgres') await stored.promise
+      return requested
+    })
+    const restart = inTransaction(db, (tx) =>
+      requestConfigurationRestart(world.deps, tx, project.id),
+    )
+    if (database.engine === 'postgres') {
+      await eventually('a transaction that waits', async () => {
+        const { rows } = await sql`select 1 from pg_stat_activity
+          where wait_event_type = 'Lock' and datname = current_database()`.execute(db)
+        return rows.length > 0
+      })
+    }
+    stored.resolve()
+    assert.equal((await restart)?.id, (await push).deploymentId)
+    const pending = await db
+      .selectFrom('deployments')
+      .select('commit_sha')
+      .where('state', '=', 'queued')
+      .execute()
+    assert.deepEqual(pending, [{ commit_sha: 'b' }])
   })
 })

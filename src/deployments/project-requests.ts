@@ -120,6 +120,8 @@ export async function requestConfigurationRestart(
   tx: Tx,
   projectId: string,
 ): Promise<{ id: string } | null> {
+  // Before anything is read: a push that becomes pending in between would be superseded by a restart.
+  await lockProject(tx, projectId)
   const live = await tx
     .selectFrom('projects')
     .innerJoin('deployments', 'deployments.id', 'projects.live_deployment_id')
