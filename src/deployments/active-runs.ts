@@ -114,7 +114,7 @@ async function perform(
   await using log = await openDeploymentLog(deps, held.deployment)
   try {
     if (kind === 'complete')
-      return await completeSwitch(deps, { deployment: held.deployment, signal })
+      return await completeSwitch(deps, { deployment: held.deployment, log, signal })
     const run: Run = await openRun(deps, held, log, signal)
     await (kind === 'resume' ? resumeDeployment(deps, run) : runDeployment(deps, run))
   } catch (error) {

@@ -3,11 +3,13 @@ import { it } from 'node:test'
 
 import { describeOnBothEngines } from '../../test/_databases.ts'
 import { openDeploymentScene } from '../../test/_deployment-scene.ts'
-import { eventually, insertProject, type FakeWorld } from '../../test/_deployments.ts'
-import { raceAbort } from '../../test/_fake-runtime.ts'
-import { systemClock, toIsoTime } from '../lib/clock.ts'
+import { createFakeWorld, eventually, insertProject } from '../../test/_deployments.ts'
+import { systemClock } from '../lib/clock.ts'
 import { startDeploymentEngine } from './deployment-engine.ts'
 import { readDeployment, readDeploymentLog } from './deployment-records.ts'
+import { reconcileBranch } from './reconcile-branch.ts'
+
+const signal = new AbortController().signal
 
 describeOnBothEngines('startDeploymentEngine()', (open) => {
   it('takes a push through every state to live, once', async () => {
@@ -93,69 +95,51 @@ describeOnBothEngines('startDeploymentEngine()', (open) => {
     assert.notEqual(after.port, before.port)
   })
 
-  it('starts a crashed app again although the first attempt failed for a reason of ours', async () => {
+  it('has stored the last line of the log when a deployment ends', async () => {
     await using s = await openDeploymentScene(open)
+    const lastLine = async (id: string) =>
+      (await readDeploymentLog(s.db, id, 0, 100)).at(-1)?.text.trimEnd().split('\n').at(-1)
     await s.push('a')
-    await s.reaches(1, 'live')
-    const runtime = s.world.deps.runtimes.get('process')
-    assert.ok(runtime)
-    const start = runtime.start.bind(runtime)
-    const failed = Promise.withResolvers<void>()
-    runtime.start = () => {
-      runtime.start = start
-      failed.resolve()
-      return Promise.reject(new Error('The spawner is away'))
-    }
-    const [before] = s.world.running()
-    s.world.crash(before ?? '')
-    await failed.promise
-    // Five seconds later; here at once.
-    await eventually('a restart that is due again', async () => {
-      const { numUpdatedRows } = await s.db
-        .updateTable('instances')
-        .set({ next_restart_at: new Date(0).toISOString() })
-        .where('next_restart_at', '>', new Date().toISOString())
-        .executeTakeFirst()
-      return numUpdatedRows > 0n
-    })
-    s.engine.wake()
-    await eventually('a running instance', async () =>
-      s.db.selectFrom('instances').selectAll().where('state', '=', 'running').executeTakeFirst(),
-    )
-    const halves = await s.db
-      .selectFrom('instances')
-      .select('id')
-      .where('state', '=', 'starting')
-      .execute()
-    assert.deepEqual(halves, [])
+    const first = await s.reaches(1, 'live')
+    assert.equal(await lastLine(first.id), 'Deployment #1 has the traffic')
+    s.world.behaviour.set('b', { exitAtStart: 3 })
+    await s.push('b')
+    const second = await s.reaches(2, 'failed')
+    assert.match((await lastLine(second.id)) ?? '', /^Failed: /)
   })
 
-  it('starts a crashed app while others never answer', async () => {
+  it('completes a switch that was stored, whatever fails after it', async () => {
+    await using database = await open()
     let ahead = 0
     const clock = { ...systemClock, now: () => Date.now() + ahead }
-    const config = { healthTimeoutSeconds: 60 }
-    await using s = await openDeploymentScene(open, { clock, config })
-    await s.push('a')
-    await s.reaches(1, 'live')
-    const [own] = s.world.running()
-    const hanging = hangApps(s.world)
-    for (let count = 0; count < 8; count++) hanging.add(await insertCrashedApp(s.world))
-    s.engine.wake()
-    const startsOf = (ids: ReadonlySet<string>) =>
-      s.world.starts.filter(({ projectId }) => ids.has(projectId)).length
-    await eventually('apps that are waited for', () => Promise.resolve(startsOf(hanging) === 4))
-    s.world.crash(own ?? '')
-    ahead = 6000
-    const again = await eventually('a running instance', async () =>
-      s.db
-        .selectFrom('instances')
+    await using world = createFakeWorld(database.db, { clock })
+    const { db } = database
+    const project = await insertProject(db, { next_poll_at: '2999' })
+    const failing = Promise.withResolvers<void>()
+    let failures = 0
+    const faultPoint = (state: string) => {
+      if (state !== 'switching' || failures++ > 0) return
+      failing.resolve()
+      throw new Error('The database is away')
+    }
+    world.head.sha = 'a'
+    await using engine = startDeploymentEngine({ ...world.deps, faultPoint })
+    await reconcileBranch(world.deps, project.id, { kind: 'timer' }, signal)
+    engine.wake()
+    await failing.promise
+    await eventually('a deployment that ended', async () => {
+      // Past its lease, and past the next look at what was abandoned.
+      ahead += 60_000
+      engine.wake()
+      return await db
+        .selectFrom('deployments')
         .selectAll()
-        .where('state', '=', 'running')
-        .where('id', '!=', own ?? '')
-        .executeTakeFirst(),
-    )
-    assert.equal(again.project_id, s.project.id)
-    assert.equal(startsOf(hanging) <= 8, true)
+        .where('ended_at', 'is not', null)
+        .executeTakeFirst()
+    })
+    const all = await db.selectFrom('deployments').select(['number', 'state']).execute()
+    assert.deepEqual(all, [{ number: 1, state: 'live' }])
+    assert.equal(world.running().length, 1)
   })
 
   it('boots when the spawner is back, and not never', async () => {
@@ -198,6 +182,8 @@ describeOnBothEngines('startDeploymentEngine()', (open) => {
     await s.push('a')
     const failed = await s.reaches(1, 'failed')
     assert.equal(failed.failure_code, 'deployment.release_command_failed')
+    // A recovery would go on from a record of its end.
+    assert.equal(failed.release_command_finished_at, null)
     assert.equal(s.world.starts.length, 0)
   })
 
@@ -227,66 +213,3 @@ describeOnBothEngines('startDeploymentEngine()', (open) => {
     assert.equal(s.world.starts.length, 0)
   })
 })
-
-/** Apps of the projects in the answer start, and then say nothing for ever. */
-function hangApps(world: FakeWorld): Set<string> {
-  const projectIds = new Set<string>()
-  const units = new Set<string>()
-  const runtime = world.deps.runtimes.get('process')
-  assert.ok(runtime)
-  const start = runtime.start.bind(runtime)
-  const exited = runtime.exited.bind(runtime)
-  runtime.start = async (spec) => {
-    if (!projectIds.has(spec.projectId)) return await start(spec)
-    world.starts.push(spec)
-    const unit = `app-${spec.id}`
-    units.add(unit)
-    return { unit, pid: 1, startTicks: '1', bootId: 'boot' }
-  }
-  runtime.exited = async (ref, signal) =>
-    units.has(ref.unit) ? await raceAbort(new Promise(() => {}), signal) : await exited(ref, signal)
-  return projectIds
-}
-
-/** A project that is live, and whose app is due for a restart. */
-async function insertCrashedApp({ deps }: FakeWorld): Promise<string> {
-  const { db, keyring } = deps
-  const deployment = await db
-    .selectFrom('deployments')
-    .selectAll()
-    .where('number', '=', 1)
-    .orderBy('id')
-    .executeTakeFirstOrThrow()
-  const project = await insertProject(db, { next_poll_at: '2999' })
-  const own = { id: project.id, project_id: project.id }
-  const configuration_sealed = keyring.seal(JSON.stringify({ settings: {}, variables: [] }), {
-    organizationId: project.organization_id,
-    table: 'deployments',
-    column: 'configuration_sealed',
-    rowId: project.id,
-  })
-  await db
-    .insertInto('deployments')
-    .values({ ...deployment, ...own, configuration_sealed })
-    .execute()
-  await db
-    .updateTable('projects')
-    .set({ live_deployment_id: project.id })
-    .where('id', '=', project.id)
-    .execute()
-  await db
-    .insertInto('instances')
-    .values({
-      ...own,
-      organization_id: project.organization_id,
-      deployment_id: project.id,
-      release_id: deployment.release_id ?? '',
-      host_id: 'host-1',
-      state: 'crashed',
-      restarts: 0,
-      next_restart_at: toIsoTime(0),
-      created_at: toIsoTime(0),
-    })
-    .execute()
-  return project.id
-}

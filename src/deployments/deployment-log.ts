@@ -13,7 +13,7 @@ const MAX_ROW_CHARS = 16_384
 const MAX_OUTPUT_CHARS = 4_194_304
 
 export interface DeploymentLog extends BuildLog, AsyncDisposable {
-  /** Resolves when everything written so far is stored. */
+  /** Resolves when everything written so far is stored. Before an end state: readers stop at that. */
   flush(): Promise<void>
 }
 

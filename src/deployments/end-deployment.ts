@@ -33,6 +33,8 @@ export async function endDeployment(
 ): Promise<void> {
   const deployment = await readHeld(deps, run.deployment)
   if (deployment === null) return
+  // The traffic is its own already, whatever failed after that: recovery completes it when the lease has expired.
+  if (deployment.state === 'switching') return
   run.deployment = deployment
   await stopStarted(deps, run)
   if (deployment.state === 'cancelling') await finishCancelling(deps, run)
@@ -66,6 +68,7 @@ async function failDeployment(
   const failure_message = messageOf(error)
   const failure_code = isOperationError(error) ? error.code : 'deployment.failed'
   run.log.note(`Failed: ${failure_message}`)
+  await run.log.flush()
   await endAs(deps, run, 'failed', { failure_code, failure_message })
 }
 
@@ -81,6 +84,7 @@ export async function interruptDeployment(
     ? `${reason}. The release command may have run, so it is not tried again by itself`
     : reason
   run.log.note(`Interrupted: ${failure_message}`)
+  await run.log.flush()
   const ended = await endAs(
     deps,
     run,
@@ -139,6 +143,7 @@ export async function finishCancelling(
   const { deployment } = run
   const to = deployment.cancel_reason === 'superseded' ? 'superseded' : 'cancelled'
   run.log.note(to === 'superseded' ? 'Superseded by a newer commit' : 'Cancelled')
+  await run.log.flush()
   const ended = await inTransaction(deps.db, (tx) =>
     enterState(deps, tx, { deployment, from: 'cancelling', to }),
   )
@@ -152,6 +157,7 @@ async function cancelAfterRelease(
 ): Promise<void> {
   const { deployment } = run
   if (deployment.state !== 'starting') {
+    await run.log.flush()
     await endAs(deps, run, 'failed', {
       failure_code: 'deployment.cancelled_in_release',
       failure_message: `Cancelled at ${deployment.cancel_requested_at ?? toIsoTime(deps.clock.now())} while its release command ran`,

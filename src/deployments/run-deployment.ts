@@ -41,7 +41,6 @@ async function serveRelease(deps: RunDeps, run: Run, release: ReleaseRow): Promi
   await enter(deps, run, 'checking')
   await check(deps, run, release, instance)
   await switchTraffic(deps, run, instance)
-  run.log.note(`Deployment #${run.deployment.number} is live`)
 }
 
 async function readRelease(deps: RunDeps, run: Run): Promise<ReleaseRow> {
@@ -79,7 +78,6 @@ async function runReleaseCommand(deps: RunDeps, run: Run, release: ReleaseRow): 
   )
   run.log.output(await readTail(join(deps.config.dataDirectory, 'logs', log), 65_536))
   await deps.spawner.removeLog(log)
-  await recordReleaseCommand(deps, run)
   if (exit.exitCode !== 0) {
     const how = exit.exitCode === null ? `by ${exit.exitSignal ?? 'a signal'}` : exit.exitCode
     throw new OperationError(
@@ -87,8 +85,10 @@ async function runReleaseCommand(deps: RunDeps, run: Run, release: ReleaseRow): 
       `The release command ended with ${how}; its output is in the log`,
     )
   }
+  await recordReleaseCommand(deps, run)
 }
 
+/** Its success alone: from a record of its end a recovery goes on, and starts the new version. */
 async function recordReleaseCommand(deps: RunDeps, run: Run): Promise<void> {
   await deps.db
     .updateTable('deployments')

@@ -26,7 +26,7 @@ export async function switchTraffic(
 /** From here there is no way back: the records lead to the new version, and the traffic process follows them. */
 export async function completeSwitch(
   deps: RunDeps,
-  run: Pick<Run, 'deployment' | 'signal'>,
+  run: Pick<Run, 'deployment' | 'log' | 'signal'>,
 ): Promise<void> {
   for (;;) {
     try {
@@ -40,6 +40,8 @@ export async function completeSwitch(
       await deps.clock.sleep(PUBLISH_RETRY_MS, run.signal)
     }
   }
+  run.log.note(`Deployment #${run.deployment.number} has the traffic`)
+  await run.log.flush()
   await enter(deps, run, 'live')
 }
 
