@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -76,6 +86,33 @@ describe('offline commands', () => {
         ['k1', false],
       ],
     )
+  })
+
+  const asRoot = process.getuid?.() === 0 ? {} : { skip: 'needs root: acts as another user' }
+  it('as root follow no link of the user that owns the records', asRoot, async () => {
+    const other = join(root, 'other')
+    const [owner, kept] = [65_533, join(root, 'kept')]
+    writeFileSync(kept, '')
+    for (const name of ['run', 'database', 'keys']) {
+      mkdirSync(join(other, name), { recursive: true, mode: 0o700 })
+      chownSync(join(other, name), owner, owner)
+    }
+    chmodSync(other, 0o711)
+    symlinkSync(kept, join(other, 'run', 'control.lock'))
+    symlinkSync(kept, join(other, 'database', 'nanoscale.db'))
+    symlinkSync(join(root, 'new'), join(other, 'database', 'nanoscale.db-wal'))
+    const env = { NANOSCALE_DATA_DIR: other }
+    for (const args of [['migrate'], ['keys', 'rotate'], ['doctor']]) {
+      assert.notEqual((await run(args, env)).code, 0, args.join(' '))
+    }
+    const { uid, size } = statSync(kept)
+    assert.deepEqual([uid, size, existsSync(join(root, 'new'))], [0, 0, false])
+    rmSync(join(other, 'run', 'control.lock'))
+    for (const name of ['nanoscale.db', 'nanoscale.db-wal']) rmSync(join(other, 'database', name))
+    const migrated = await run(['migrate'], env)
+    assert.equal(migrated.code, 0, migrated.errors)
+    assert.equal(statSync(join(other, 'database', 'nanoscale.db')).uid, owner)
+    assert.equal(statSync(join(other, 'run', 'control.lock')).uid, owner)
   })
 
   it('refuse while another process holds the lock', async () => {

@@ -1,9 +1,10 @@
-import { chownSync, existsSync, statSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 import type { Config } from '../../config/config.ts'
 import type { Database } from '../../database/database.ts'
 import { openDatabase } from '../../database/open-database.ts'
+import { becomeOwnerOf } from './become-owner.ts'
 
 interface OpenRecords extends AsyncDisposable {
   db: Database
@@ -14,20 +15,18 @@ export function recordsExist({ database }: Pick<Config, 'database'>): boolean {
   return database.engine === 'postgres' || existsSync(database.path)
 }
 
+/** Opens the database as its owner would, until it is closed again. */
 export async function openRecords({ database }: Pick<Config, 'database'>): Promise<OpenRecords> {
   const db = await openDatabase(database)
+  const owner = database.engine === 'sqlite' ? becomeOwnerOf(dirname(database.path)) : null
   return {
     db,
     [Symbol.asyncDispose]: async () => {
-      await db.destroy()
-      if (database.engine === 'sqlite') giveToOwnerOfDirectory(database.path)
+      try {
+        await db.destroy()
+      } finally {
+        owner?.[Symbol.dispose]()
+      }
     },
   }
-}
-
-/** A file that root makes beside those of the server must still be the server's own to write. */
-export function giveToOwnerOfDirectory(path: string): void {
-  if (process.getuid?.() !== 0 || !existsSync(path)) return
-  const { uid, gid } = statSync(dirname(path))
-  chownSync(path, uid, gid)
 }

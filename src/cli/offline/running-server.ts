@@ -5,7 +5,7 @@ import { join } from 'node:path'
 
 import { OperationError, systemErrorCode } from '../../lib/errors.ts'
 import { acquireLock } from '../../lib/lock-file.ts'
-import { giveToOwnerOfDirectory } from './open-records.ts'
+import { becomeOwnerOf } from './become-owner.ts'
 
 /** The control plane holds it for its life; an offline command that changes records holds it meanwhile. */
 const LOCK = 'control.lock'
@@ -42,9 +42,7 @@ export async function whileStopped<Result>(
       `Cannot find NanoScale in "${dataDirectory}": it was never started there. Run: nanoscale start`,
     )
   }
-  const path = join(directory, LOCK)
-  await using lock = acquireLock(path)
-  giveToOwnerOfDirectory(path)
+  await using lock = lockAsOwnerOf(directory)
   if (lock === null) {
     throw new OperationError(
       'server.running',
@@ -52,6 +50,11 @@ export async function whileStopped<Result>(
     )
   }
   return await work()
+}
+
+function lockAsOwnerOf(directory: string): AsyncDisposable | null {
+  using _owner = becomeOwnerOf(directory)
+  return acquireLock(join(directory, LOCK))
 }
 
 /** Asks the running server over the operator's socket. Yields the body in pieces; throws what the server refused. */
