@@ -71,6 +71,8 @@ describeOnBothEngines('the API', (open) => {
       'account_slot',
       'live_deployment_id',
       'host_label',
+      'constructor',
+      'toString',
     ]) {
       const body = { name: 'shop', ...REPO, [field]: 'org-other' }
       const response = await test.request('POST', '/api/projects', { body })

@@ -89,9 +89,10 @@ interface Issue {
 
 /** What validation found, by field. Values are never repeated: they may be secret. */
 export function detailsOf(issues: readonly Issue[]): Record<string, string[]> {
-  const details: Record<string, string[]> = {}
+  // Fields are named by who asks: "constructor" must be as good as any.
+  const details = new Map<string, string[]>()
   const add = (field: string, message: string) => {
-    details[field] = [...(details[field] ?? []), message]
+    details.set(field, [...(details.get(field) ?? []), message])
   }
   for (const issue of issues) {
     const path = issue.path.map(String).join('.')
@@ -101,5 +102,5 @@ export function detailsOf(issues: readonly Issue[]): Record<string, string[]> {
       add(path === '' ? 'body' : path, issue.message)
     }
   }
-  return details
+  return Object.fromEntries(details)
 }
