@@ -13,7 +13,6 @@ export interface HostTools {
   env: string
   rm: string
   du: string
-  chown: string
   chmod: string
 }
 
@@ -31,7 +30,6 @@ export function findHostTools(): HostTools {
     env: find('env'),
     rm: find('rm'),
     du: find('du'),
-    chown: find('chown'),
     chmod: find('chmod'),
   }
   if (missing.length > 0) {

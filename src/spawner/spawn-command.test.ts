@@ -9,7 +9,6 @@ const TOOLS = {
   env: '/usr/bin/env',
   rm: '/usr/bin/rm',
   du: '/usr/bin/du',
-  chown: '/usr/bin/chown',
   chmod: '/usr/bin/chmod',
 }
 const SPEC = {
