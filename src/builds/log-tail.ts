@@ -20,8 +20,8 @@ const LONGEST_SECRET_BYTES = 64 * 1024
 const RECENT_CHARACTERS = 4000
 
 export interface LogTail extends AsyncDisposable {
-  /** Passes on what was written since the last call. */
-  poll(): Promise<void>
+  /** Passes on what was written since the last call. True when that was so much that the file had to be emptied. */
+  poll(): Promise<boolean>
   /** Passes on the rest. Returns the last lines, for an error's message. */
   end(): Promise<string[]>
 }
@@ -63,14 +63,15 @@ export async function tailLog(options: {
     const { size } = await file.stat()
     if (size < offset) offset = 0
     await readHead(size)
-    if (passed < limits.headBytes || offset >= size) return
+    if (passed < limits.headBytes || offset >= size) return false
     const skip = Math.max(0, size - offset - kept.capacity)
     kept.add(await readAt(file, offset + skip, size - offset - skip), skip)
     offset = size
-    if (offset < KEEP_ON_DISK_BYTES) return
+    if (offset < KEEP_ON_DISK_BYTES) return false
     // Written with O_APPEND: the next write starts at the beginning again. What came since the read is lost.
     await file.truncate(0)
     offset = 0
+    return true
   }
   return {
     poll,

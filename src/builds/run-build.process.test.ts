@@ -37,6 +37,8 @@ interface Build {
   plan?: Partial<BuildPlan>
   secret?: string
   signal?: AbortSignal
+  /** Of a spawner that measures slowly. */
+  usage?: () => Promise<number>
 }
 
 /** Runs a plan of one step; what it printed, and how it ended. Nothing of it may be left. */
@@ -63,7 +65,8 @@ async function build(options: Build) {
   const order = { workspace, plan, env: options.env ?? {}, log, limits }
   let error: OperationError | null = null
   try {
-    await runBuild(deps, order, signal)
+    const usage = options.usage ?? spawner.usage.bind(spawner)
+    await runBuild({ ...deps, spawner: { ...spawner, usage } }, order, signal)
   } catch (thrown) {
     if (!isOperationError(thrown)) throw thrown
     error = thrown
@@ -119,6 +122,14 @@ describe('runBuild()', () => {
     assert.deepEqual(failed.error.details?.['last_lines'], ['no such module'])
     const missing = await build({ step: ['no-such-program'] })
     assert.match(missing.error?.message ?? '', /"no-such-program" was not found/)
+  })
+
+  it('passes the output on and sees the end while the disk use is being measured', async () => {
+    const measured = Promise.withResolvers<number>()
+    const built = await build({ step: sh('sleep 0.3; echo done'), usage: () => measured.promise })
+    measured.resolve(0)
+    assert.equal(built.error, null)
+    assert.equal(built.output, 'done\n')
   })
 
   it('leaves out the middle of a very long output', async () => {

@@ -52,6 +52,7 @@ export interface BuildOrder {
 }
 
 const POLL_MS = 100
+const FAST_POLL_MS = 5
 const CHECK_EVERY_MS = 1000
 
 /**
@@ -130,33 +131,66 @@ interface RunningStep {
   deadline: number
 }
 
-/** Passes the output on and looks at the limits until the step ends; ends the account when one is exceeded. */
+/**
+ * Passes the output on and looks at the limits until the step ends; ends the account when one is exceeded. Each at its
+ * own pace: a look at a large tree takes seconds, in which a build that prints without end would fill the disk.
+ */
 async function superviseStep(
   deps: BuildDeps,
   running: RunningStep,
   signal: AbortSignal,
 ): Promise<ExitFacts> {
+  const over = new AbortController()
+  const following = followOutput(deps, running.tail, over.signal)
   const exited = deps.spawner.exited(running.child)
-  exited.catch(() => {})
+  const excess = watchLimits(deps, running, AbortSignal.any([signal, over.signal]))
+  // Two readers at once would pass the same output on twice.
+  const stopFollowing = async () => {
+    over.abort()
+    await following.catch(() => {})
+  }
+  for (const late of [following, exited, excess]) late.catch(() => {})
+  try {
+    const end = await Promise.race([
+      exited.then((exit) => ({ exit, excess: null })),
+      excess.then((reason) => ({ exit: null, excess: reason })),
+      following.then(() => new Promise<never>(() => {})),
+    ])
+    if (end.exit !== null) return end.exit
+    await deps.spawner.endAccount(running.order.workspace.account)
+    await stopFollowing()
+    await running.tail.end()
+    if (signal.aborted) {
+      throw new OperationError('build.interrupted', 'The build was ended', { cause: signal.reason })
+    }
+    throw end.excess ?? new Error('A step was ended without a reason')
+  } finally {
+    await stopFollowing()
+  }
+}
+
+async function followOutput(deps: BuildDeps, tail: LogTail, over: AbortSignal): Promise<void> {
+  while (!over.aborted) {
+    const isFast = await tail.poll()
+    await deps.clock.sleep(isFast ? FAST_POLL_MS : POLL_MS, over).catch(() => {})
+  }
+}
+
+/** Resolves with the limit that the step exceeds, or with null when the signal aborts. */
+async function watchLimits(
+  deps: BuildDeps,
+  running: RunningStep,
+  signal: AbortSignal,
+): Promise<OperationError | null> {
   let nextCheck = deps.clock.now()
-  for (;;) {
-    const pause = deps.clock.sleep(POLL_MS, signal).then(() => null)
-    const exit = await Promise.race([exited, pause]).catch((error: unknown) => {
-      if (!signal.aborted) throw error
-      return null
-    })
-    await running.tail.poll()
-    if (exit !== null) return exit
+  while (!signal.aborted) {
     const isCheckDue = deps.clock.now() >= nextCheck
     if (isCheckDue) nextCheck = deps.clock.now() + CHECK_EVERY_MS
-    const excess = signal.aborted
-      ? new OperationError('build.interrupted', 'The build was ended', { cause: signal.reason })
-      : await findExcess(deps, running, isCheckDue)
-    if (excess === null) continue
-    await deps.spawner.endAccount(running.order.workspace.account)
-    await running.tail.end()
-    throw excess
+    const excess = await findExcess(deps, running, isCheckDue)
+    if (excess !== null) return excess
+    await deps.clock.sleep(POLL_MS, signal).catch(() => {})
   }
+  return null
 }
 
 async function findExcess(
