@@ -3,11 +3,10 @@ import { readFile } from 'node:fs/promises'
 const LISTENING = '0A'
 /** `127.0.0.1` and `0.0.0.0` as the kernel prints them, byte order of the machine. */
 const IPV4_ADDRESSES = new Set(['0100007F', '00000000'])
-/** `::` and `::ffff:127.0.0.1`: the IPv6 sockets that a connection to 127.0.0.1 can reach. */
-const IPV6_ADDRESSES = new Set([
-  '00000000000000000000000000000000',
-  '0000000000000000FFFF00000100007F',
-])
+/** `::ffff:127.0.0.1`, an IPv4 address in an IPv6 socket. */
+const MAPPED_ADDRESSES = new Set(['0000000000000000FFFF00000100007F'])
+/** `::`, which a connection to 127.0.0.1 reaches unless the socket is for IPv6 alone. */
+const IPV6_ADDRESSES = new Set(['00000000000000000000000000000000'])
 
 export interface ListeningSocket {
   uid: number
@@ -32,10 +31,12 @@ export async function listeningSockets(port: number): Promise<ListeningSocket[]>
     // Missing where IPv6 is switched off.
     readFile('/proc/net/tcp6', 'latin1').catch(() => ''),
   ])
-  return [
+  const exact = [
     ...socketsInTable(ipv4, port, IPV4_ADDRESSES),
-    ...socketsInTable(ipv6, port, IPV6_ADDRESSES),
+    ...socketsInTable(ipv6, port, MAPPED_ADDRESSES),
   ]
+  // The kernel lets others listen on `::` beside these only for IPv6 alone: a neighbour who does that is not in the way.
+  return exact.length > 0 ? exact : socketsInTable(ipv6, port, IPV6_ADDRESSES)
 }
 
 /** Reads one table of `/proc/net`: columns are slot, local, remote, state, queues, timer, retransmits, uid, timeout, inode. */
