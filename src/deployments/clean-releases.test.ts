@@ -54,4 +54,28 @@ describeOnBothEngines('cleanReleases()', (open) => {
       .executeTakeFirst()
     assert.equal(row?.state, 'removed')
   })
+
+  it('leaves a release that goes live while the sweep is at work', async () => {
+    await using s = await openDeploymentScene(open)
+    for (let number = 1; number <= 7; number++) {
+      await s.push(`sha-${number}`)
+      await s.reaches(number, 'live')
+    }
+    await s.db
+      .updateTable('instances')
+      .set({ state: 'stopped' })
+      .where('state', '=', 'draining')
+      .execute()
+    const first = await s.state(1)
+    const removed: string[] = []
+    const remove = async ({ id }: { id: string }) => {
+      removed.push(id)
+      const live_deployment_id = first?.id ?? null
+      await s.db.updateTable('projects').set({ live_deployment_id }).execute()
+    }
+    const spawner = { ...s.world.deps.spawner, remove }
+    await cleanReleases({ ...s.world.deps, spawner }, signal)
+    const second = await s.state(2)
+    assert.deepEqual(removed, [second?.release_id])
+  })
 })

@@ -1,4 +1,8 @@
+import type { ExpressionBuilder } from 'kysely'
+
+import type { Tx } from '../database/database.ts'
 import { inTransaction } from '../database/in-transaction.ts'
+import type { Schema } from '../database/schema.ts'
 import { messageOf } from '../lib/errors.ts'
 import { ACTIVE_STATES } from './deployment-state.ts'
 import type { EngineDeps } from './engine-deps.ts'
@@ -74,27 +78,57 @@ async function readReleasesOf(deps: Pick<EngineDeps, 'db'>, ids: readonly (strin
     .execute()
 }
 
-/** The record first: from then on no deployment picks it, and a removal that fails is repeated by hand of the sweep. */
+/** Keeps every other use and removal of the release behind this transaction. False when it is not ready. */
+export async function lockReadyRelease(tx: Tx, releaseId: string): Promise<boolean> {
+  const { numUpdatedRows } = await tx
+    .updateTable('releases')
+    .set({ state: 'ready' })
+    .where('id', '=', releaseId)
+    .where('state', '=', 'ready')
+    .executeTakeFirst()
+  return numUpdatedRows > 0n
+}
+
+/**
+ * The record first: from then on no deployment picks it, and a removal that fails is repeated by the next sweep. Asked
+ * again whether it is used: a sweep may take minutes, in which a rollback takes an old release live.
+ */
 async function removeRelease(deps: Pick<EngineDeps, 'db' | 'spawner'>, id: string): Promise<void> {
-  const taken = await inTransaction(deps.db, (tx) =>
-    tx
+  const taken = await inTransaction(deps.db, async (tx) => {
+    await lockReadyRelease(tx, id)
+    return await tx
       .updateTable('releases')
       .set({ state: 'building' })
       .where('id', '=', id)
-      .where((eb) =>
-        eb.not(
-          eb.exists(
-            eb
-              .selectFrom('deployments')
-              .select('deployments.id')
-              .whereRef('deployments.release_id', '=', 'releases.id')
-              .where('deployments.state', 'in', ['queued', ...ACTIVE_STATES]),
-          ),
-        ),
-      )
-      .executeTakeFirst(),
-  )
+      .where((eb) => eb.not(eb.exists(usersOf(eb))))
+      .where((eb) => eb.not(eb.exists(instancesOf(eb))))
+      .executeTakeFirst()
+  })
   if (taken.numUpdatedRows === 0n) return
   await deps.spawner.remove({ area: 'releases', id })
   await deps.db.updateTable('releases').set({ state: 'removed' }).where('id', '=', id).execute()
+}
+
+type OfRelease = ExpressionBuilder<Schema, 'releases'>
+
+function usersOf(eb: OfRelease) {
+  return eb
+    .selectFrom('deployments')
+    .leftJoin('projects', 'projects.live_deployment_id', 'deployments.id')
+    .select('deployments.id')
+    .whereRef('deployments.release_id', '=', 'releases.id')
+    .where((of) =>
+      of.or([
+        of('deployments.state', 'in', ['queued', ...ACTIVE_STATES]),
+        of('projects.id', 'is not', null),
+      ]),
+    )
+}
+
+function instancesOf(eb: OfRelease) {
+  return eb
+    .selectFrom('instances')
+    .select('instances.id')
+    .whereRef('instances.release_id', '=', 'releases.id')
+    .where('instances.state', 'in', ['starting', 'running', 'draining'])
 }

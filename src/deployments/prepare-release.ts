@@ -1,4 +1,7 @@
+import { inTransaction } from '../database/in-transaction.ts'
 import { toIsoTime } from '../lib/clock.ts'
+import { OperationError } from '../lib/errors.ts'
+import { lockReadyRelease } from './clean-releases.ts'
 import { buildsAlike, environmentOf, readSnapshot } from './configuration-snapshot.ts'
 import { enter, type Run } from './deployment-run.ts'
 import type { EngineDeps } from './engine-deps.ts'
@@ -13,12 +16,25 @@ export async function prepareRelease(deps: EngineDeps, run: Run): Promise<Releas
     (await findRepeatedRelease(deps, run)) ??
     (await findRestartedRelease(deps, run)) ??
     (await makeRelease(deps, run))
-  await deps.db
-    .updateTable('deployments')
-    .set({ release_id: release.id })
-    .where('id', '=', run.deployment.id)
-    .execute()
-  return release
+  if (await holdRelease(deps, run, release.id)) return release
+  throw new OperationError(
+    'deployment.release_gone',
+    'Cannot use the release that exists: it was removed at this moment',
+  )
+}
+
+/** Makes it the deployment's, unless the sweep has just taken it; from then on the sweep leaves it. */
+async function holdRelease(deps: EngineDeps, run: Run, releaseId: string): Promise<boolean> {
+  return await inTransaction(deps.db, async (tx) => {
+    if (!(await lockReadyRelease(tx, releaseId))) return false
+    await tx
+      .updateTable('deployments')
+      .set({ release_id: releaseId })
+      .where('id', '=', run.deployment.id)
+      .where('lease_token', '=', run.deployment.lease_token)
+      .execute()
+    return true
+  })
 }
 
 async function findRepeatedRelease(deps: EngineDeps, run: Run): Promise<ReleaseRow | null> {
