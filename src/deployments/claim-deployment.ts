@@ -3,8 +3,9 @@ import { inTransaction } from '../database/in-transaction.ts'
 import { toIsoTime, type Clock } from '../lib/clock.ts'
 import type { NewId } from '../lib/ids.ts'
 import { LEASE_MS } from './deployment-lease.ts'
+import { ACTIVE_STATES } from './deployment-state.ts'
 import { enterState, type DeploymentRow } from './enter-state.ts'
-import { planClaim } from './queue-decisions.ts'
+import { planClaim, startsOnly, WITHOUT_BUILD } from './queue-decisions.ts'
 import { lockProject, readActive } from './request-deployment.ts'
 
 interface ClaimDeps {
@@ -22,7 +23,17 @@ export type ClaimOutcome =
 
 /** Starts what is due, oldest first, and cancels the active deployments that a due one replaces. */
 export async function claimDueDeployments(deps: ClaimDeps): Promise<ClaimOutcome[]> {
-  const due = await deps.db
+  const due = await readDue(deps, await buildsAreFull(deps, deps.db))
+  const outcomes: ClaimOutcome[] = []
+  for (const { id } of due) {
+    outcomes.push(await inTransaction(deps.db, (tx) => claimDeployment(deps, tx, id)))
+  }
+  return outcomes
+}
+
+/** While the builds are full, of what would build only those that end another deployment: the others fill no page. */
+async function readDue(deps: ClaimDeps, isFull: boolean): Promise<{ id: string }[]> {
+  const due = deps.db
     .selectFrom('deployments')
     .select('id')
     .where('state', '=', 'queued')
@@ -30,12 +41,21 @@ export async function claimDueDeployments(deps: ClaimDeps): Promise<ClaimOutcome
     .orderBy('not_before')
     .orderBy('id')
     .limit(100)
+  if (!isFull) return await due.execute()
+  return await due
+    .where((eb) =>
+      eb.or([
+        eb('cause', 'in', [...WITHOUT_BUILD]),
+        eb.exists(
+          eb
+            .selectFrom('deployments as active')
+            .select('active.id')
+            .whereRef('active.project_id', '=', 'deployments.project_id')
+            .where('active.state', 'in', [...ACTIVE_STATES]),
+        ),
+      ]),
+    )
     .execute()
-  const outcomes: ClaimOutcome[] = []
-  for (const { id } of due) {
-    outcomes.push(await inTransaction(deps.db, (tx) => claimDeployment(deps, tx, id)))
-  }
-  return outcomes
 }
 
 async function claimDeployment(deps: ClaimDeps, tx: Tx, id: string): Promise<ClaimOutcome> {
@@ -72,7 +92,7 @@ async function readQueued(tx: Tx, id: string): Promise<DeploymentRow | undefined
 }
 
 async function start(deps: ClaimDeps, tx: Tx, pending: DeploymentRow): Promise<ClaimOutcome> {
-  if (await buildsAreFull(deps, tx, pending)) return { kind: 'waiting' }
+  if (!startsOnly(pending.cause) && (await buildsAreFull(deps, tx))) return { kind: 'waiting' }
   const now = deps.clock.now()
   const token = deps.newId()
   await enterState(deps, tx, {
@@ -96,10 +116,8 @@ async function start(deps: ClaimDeps, tx: Tx, pending: DeploymentRow): Promise<C
   return { kind: 'started', deployment }
 }
 
-/** Those that only start what exists already do not wait behind builds. */
-async function buildsAreFull(deps: ClaimDeps, tx: Tx, pending: DeploymentRow): Promise<boolean> {
-  if (pending.cause === 'rollback' || pending.cause === 'configuration') return false
-  const { count } = await tx
+async function buildsAreFull(deps: ClaimDeps, db: Database | Tx): Promise<boolean> {
+  const { count } = await db
     .selectFrom('deployments')
     .select((eb) => eb.fn.countAll<number | string>().as('count'))
     .where('host_id', '=', deps.hostId)

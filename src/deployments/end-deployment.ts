@@ -1,9 +1,10 @@
+import type { Tx } from '../database/database.ts'
 import { inTransaction } from '../database/in-transaction.ts'
 import { toIsoTime } from '../lib/clock.ts'
 import { isOperationError, messageOf } from '../lib/errors.ts'
 import { entering, type Run, type RunDeps } from './deployment-run.ts'
 import { enterState, type DeploymentRow } from './enter-state.ts'
-import { planRetry } from './queue-decisions.ts'
+import { planRetry, startsOnly } from './queue-decisions.ts'
 import { lockProject, readPending, requestDeployment } from './request-deployment.ts'
 import { stopStarted } from './run-deployment.ts'
 
@@ -20,6 +21,7 @@ const OUR_TROUBLE = new Set([
   'spawner.account_not_ended',
   'command.timed_out',
   'build.workspace',
+  'deployment.release_gone',
 ])
 
 /**
@@ -108,6 +110,7 @@ async function endAs(
     if (retry !== null) await lockProject(tx, deployment.project_id)
     if (!(await enterState(deps, tx, { deployment, from: deployment.state, to, set }))) return false
     if (retry === null) return true
+    if (await isDeleted(tx, deployment.project_id)) return true
     const pending = await readPending(tx, deployment.project_id)
     // Whatever else is pending came later and replaces it; a restart alone would lose this head.
     if (pending !== undefined && pending.cause !== 'configuration') return true
@@ -118,10 +121,21 @@ async function endAs(
   return ended
 }
 
+async function isDeleted(tx: Tx, projectId: string): Promise<boolean> {
+  const project = await tx
+    .selectFrom('projects')
+    .select('id')
+    .where('id', '=', projectId)
+    .where('deleted_at', 'is', null)
+    .executeTakeFirst()
+  return project === undefined
+}
+
 function retryOf(deployment: DeploymentRow) {
   return {
     projectId: deployment.project_id,
-    cause: 'retry' as const,
+    // A rollback stays one: its release command does not run on the way back.
+    cause: startsOnly(deployment.cause) ? deployment.cause : ('retry' as const),
     commit: {
       sha: deployment.commit_sha,
       message: deployment.commit_message,

@@ -12,6 +12,7 @@ import {
   insertProject,
 } from '../../test/_deployments.ts'
 import { inTransaction } from '../database/in-transaction.ts'
+import { claimDueDeployments } from './claim-deployment.ts'
 import { requestCancel, requestConfigurationRestart, requestRollback } from './project-requests.ts'
 import { reconcileBranch } from './reconcile-branch.ts'
 import { requestDeployment } from './request-deployment.ts'
@@ -164,5 +165,60 @@ describeOnBothEngines('what a person asks of the queue', (open) => {
       .where('state', '=', 'queued')
       .execute()
     assert.deepEqual(pending, [{ commit_sha: 'b' }])
+  })
+
+  it('tries a rollback again as a rollback, without its release command', async () => {
+    await using s = await openDeploymentScene(open)
+    s.world.plan = { release: ['node', 'migrate.js'] }
+    for (const [index, sha] of ['a', 'b'].entries()) {
+      await s.push(sha)
+      await s.reaches(index + 1, 'live')
+    }
+    const runtime = s.world.deps.runtimes.get('process')
+    assert.ok(runtime)
+    const start = runtime.start.bind(runtime)
+    runtime.start = () => {
+      runtime.start = start
+      return Promise.reject(new Error('The spawner is away'))
+    }
+    await s.request('rollback')
+    await s.reaches(3, 'interrupted')
+    const not_before = new Date().toISOString()
+    await s.db.updateTable('deployments').set({ not_before }).where('number', '=', 4).execute()
+    s.engine.wake()
+    const again = await s.reaches(4, 'live')
+    assert.deepEqual([again.cause, again.commit_sha], ['rollback', 'a'])
+    assert.equal(s.world.releaseCommands.length, 2)
+  })
+
+  it('starts a rollback while a hundred builds wait for their turn', async () => {
+    await using database = await open()
+    const config = { concurrentBuilds: 0 }
+    await using world = createFakeWorld(database.db, { clock: createTestClock(), config })
+    const commit = { sha: 'a', message: null, author: null, committedAt: null }
+    const request = async (cause: 'push' | 'rollback') => {
+      const project = await insertProject(database.db)
+      return await inTransaction(database.db, (tx) =>
+        requestDeployment(world.deps, tx, { projectId: project.id, cause, commit }),
+      )
+    }
+    for (let count = 0; count < 100; count++) await request('push')
+    const rollback = await request('rollback')
+    const outcomes = await claimDueDeployments(world.deps)
+    assert.deepEqual(
+      outcomes.map((outcome) => outcome.kind === 'started' && outcome.deployment.id),
+      [rollback.deploymentId],
+    )
+  })
+
+  it('deploys nothing of a project that was deleted meanwhile', async () => {
+    await using database = await open()
+    await using world = createFakeWorld(database.db, { clock: createTestClock() })
+    const project = await insertProject(database.db, { deleted_at: '2026-03-01T00:00:00.000Z' })
+    const commit = { sha: 'a', message: null, author: null, committedAt: null }
+    const requested = inTransaction(database.db, (tx) =>
+      requestDeployment(world.deps, tx, { projectId: project.id, cause: 'push', commit }),
+    )
+    await assert.rejects(requested, { code: 'project.not_found' })
   })
 })

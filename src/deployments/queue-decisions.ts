@@ -47,6 +47,16 @@ export function planClaim({
   return active.cancelledInARow >= MAX_CANCELLED_IN_A_ROW ? 'wait' : 'cancel_active'
 }
 
+/** Those that only start what exists already: they do not wait behind builds, and what ran with it runs no more. */
+export const WITHOUT_BUILD = [
+  'rollback',
+  'configuration',
+] as const satisfies readonly DeploymentCause[]
+
+export function startsOnly(cause: DeploymentCause): boolean {
+  return (WITHOUT_BUILD as readonly DeploymentCause[]).includes(cause)
+}
+
 const MAX_ATTEMPTS = 3
 const FIRST_RETRY_MS = 5000
 

@@ -1,6 +1,7 @@
 import type { Tx } from '../database/database.ts'
 import type { DeploymentCause } from '../database/schema.ts'
 import { toIsoTime, type Clock } from '../lib/clock.ts'
+import { OperationError } from '../lib/errors.ts'
 import type { NewId } from '../lib/ids.ts'
 import { ACTIVE_STATES } from './deployment-state.ts'
 import { enterState, recordTransition } from './enter-state.ts'
@@ -30,7 +31,7 @@ export interface DeploymentRequest {
 
 /**
  * Puts a deployment into the project's queue in place of the one that was pending, which becomes `superseded`. Wake
- * the engine after the transaction.
+ * the engine after the transaction. Throws `project.not_found` when it was deleted meanwhile.
  */
 export async function requestDeployment(
   deps: { clock: Clock; newId: NewId },
@@ -113,12 +114,15 @@ export async function lockProject(tx: Tx, projectId: string): Promise<void> {
 
 /** Counts first: the row lock that this takes keeps every other request of the project behind this one. */
 async function countDeployment(tx: Tx, projectId: string) {
-  return await tx
+  const project = await tx
     .updateTable('projects')
     .set((eb) => ({ deployment_count: eb('deployment_count', '+', 1) }))
     .where('id', '=', projectId)
+    .where('deleted_at', 'is', null)
     .returning(['organization_id', 'branch', 'deployment_count'])
-    .executeTakeFirstOrThrow()
+    .executeTakeFirst()
+  if (project !== undefined) return project
+  throw new OperationError('project.not_found', `Cannot find project "${projectId}"`)
 }
 
 export async function readPending(tx: Tx, projectId: string) {

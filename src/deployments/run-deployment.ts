@@ -16,6 +16,7 @@ import {
 } from './instances.ts'
 import { instanceLogName, releaseLogName } from './log-names.ts'
 import { prepareRelease } from './prepare-release.ts'
+import { startsOnly } from './queue-decisions.ts'
 import { readLastLines, readTail } from './read-last-lines.ts'
 import { switchTraffic } from './switch-traffic.ts'
 import { waitUntilHealthy, type Health } from './wait-until-healthy.ts'
@@ -55,8 +56,7 @@ async function readRelease(deps: RunDeps, run: Run): Promise<ReleaseRow> {
 async function runReleaseCommand(deps: RunDeps, run: Run, release: ReleaseRow): Promise<void> {
   const plan = planOf(release)
   // What ran with this release before is not run again for a restart or on the way back.
-  const skips = run.deployment.cause === 'rollback' || run.deployment.cause === 'configuration'
-  if (plan.release === null || skips) return
+  if (plan.release === null || startsOnly(run.deployment.cause)) return
   await enter(deps, run, 'releasing', {
     release_command_started_at: toIsoTime(deps.clock.now()),
   })
