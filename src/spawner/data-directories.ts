@@ -20,7 +20,7 @@ const DIRECTORIES: readonly DirectoryRule[] = [
   { name: 'database', mode: 0o700, owner: 'platform' },
   { name: 'run', mode: 0o700, owner: 'platform' },
   { name: 'traffic', mode: 0o700, owner: 'platform' },
-  { name: 'logs', mode: 0o755, owner: 'spawner' },
+  { name: 'logs', mode: 0o711, owner: 'spawner' },
   { name: 'builds', mode: 0o711, owner: 'spawner' },
   { name: 'mirrors', mode: 0o711, owner: 'spawner' },
   { name: 'releases', mode: 0o711, owner: 'spawner' },

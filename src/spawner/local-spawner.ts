@@ -247,7 +247,7 @@ function keyOf(account: Account): string {
 }
 
 async function makeLogDirectory(path: string): Promise<void> {
-  if ((await mkdir(path, { recursive: true, mode: 0o755 })) !== undefined) await chmod(path, 0o755)
+  if ((await mkdir(path, { recursive: true, mode: 0o711 })) !== undefined) await chmod(path, 0o711)
 }
 
 function notABuild(): OperationError {
