@@ -29,7 +29,7 @@ describe('describeStart()', () => {
 
   it('prints the tunnel and the settings that make it reachable when there is no desktop', () => {
     const text = describeStart(CONFIG, AROUND)
-    assert.match(text, /ssh -L 4000:localhost:4000 -L 8080:localhost:8080 ann@box/)
+    assert.match(text, /ssh -L 4000:127.0.0.1:4000 -L 8080:127.0.0.1:8080 ann@box/)
     assert.match(text, /NANOSCALE_PUBLIC_BASE_URL/)
   })
 

@@ -53,7 +53,8 @@ function describeAccess(config: BannerConfig, { env, userName, hostName }: Surro
   if ((hasDesktop && !isRemote) || !LOOPBACK.has(config.bind)) return []
   const [, , address, sshPort] = env['SSH_CONNECTION']?.split(' ') ?? []
   const port = sshPort === undefined || sshPort === '22' ? '' : ` -p ${sshPort}`
-  const tunnels = [config.port, config.trafficPort].map((p) => `-L ${p}:localhost:${p}`).join(' ')
+  // Not `localhost`: on ::1 an app could listen at the port of the API, and wait for tokens.
+  const tunnels = [config.port, config.trafficPort].map((p) => `-L ${p}:127.0.0.1:${p}`).join(' ')
   return [
     '',
     'It listens on this machine only. From yours, open a tunnel and use the same addresses:',
