@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 
+import { sql } from 'kysely'
+
 import { describeOnBothEngines } from '../../test/_databases.ts'
+import { eventually } from '../../test/_deployments.ts'
 import type { Database } from '../database/database.ts'
+import { inTransaction } from '../database/in-transaction.ts'
 import { systemClock } from '../lib/clock.ts'
 import { isOperationError } from '../lib/errors.ts'
 import { newId } from '../lib/ids.ts'
@@ -216,5 +220,42 @@ describeOnBothEngines('projects', (open) => {
       rows.map((row) => row.id),
       [next.id],
     )
+  })
+
+  it('undoes no change that is made at the same moment', async () => {
+    await using database = await open()
+    const deps = depsOf(database.db)
+    const { id } = await createProject(deps, 'org-default', project('shop'))
+    const stored = Promise.withResolvers<void>()
+    const other = inTransaction(database.db, async (tx) => {
+      await tx.updateTable('projects').set({ branch: 'next' }).where('id', '=', id).execute()
+      // On SQLite the change waits for this transaction's end anyway.
+      if (database.engine === 'postgres') await stored.promise
+    })
+    const change = updateProject(deps, 'org-default', id, { auto_deploy: false })
+    if (database.engine === 'postgres') {
+      await eventually('a transaction that waits', async () => {
+        const { rows } = await sql`select 1 from pg_stat_activity
+          where wait_event_type = 'Lock' and datname = current_database()`.execute(database.db)
+        return rows.length > 0
+      })
+    }
+    stored.resolve()
+    await other
+    const { branch, auto_deploy } = await change
+    assert.deepEqual({ branch, auto_deploy }, { branch: 'next', auto_deploy: false })
+  })
+
+  it('looks soon when the interval changes, and forgets the failures of another source', async () => {
+    await using database = await open()
+    const deps = depsOf(database.db)
+    const { id } = await createProject(deps, 'org-default', project('shop'))
+    const later = { next_poll_at: '2999', source_failing_since: '2026-01-01T00:00:00.000Z' }
+    await database.db.updateTable('projects').set(later).execute()
+    const polled = await updateProject(deps, 'org-default', id, { poll_interval_seconds: 30 })
+    assert.notEqual(polled.next_poll_at, '2999')
+    assert.equal(polled.source_failing_since, later.source_failing_since)
+    const moved = await updateProject(deps, 'org-default', id, { branch: 'next' })
+    assert.equal(moved.source_failing_since, null)
   })
 })

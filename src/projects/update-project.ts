@@ -27,6 +27,14 @@ export async function updateProject(
   if (name !== undefined) checkProjectName(name)
   checkSettings(settings)
   return await inTransaction(deps.db, async (tx) => {
+    const now = toIsoTime(deps.clock.now())
+    // Locks the row before it is read: another change at this moment would be undone by what was read before it.
+    await tx
+      .updateTable('projects')
+      .set({ updated_at: now })
+      .where('id', '=', id)
+      .where('organization_id', '=', organizationId)
+      .execute()
     const before = await readProject(tx, organizationId, id)
     const source = checkSource(deps.config, {
       repo_url: repo_url ?? before.repo_url,
@@ -34,7 +42,9 @@ export async function updateProject(
     })
     if (name !== undefined && name !== before.name) await refuseTakenName(tx, organizationId, name)
     const moved = source.repo_url !== before.repo_url || source.branch !== before.branch
-    const now = toIsoTime(deps.clock.now())
+    const polledOtherwise =
+      settings.poll_interval_seconds !== undefined &&
+      settings.poll_interval_seconds !== before.poll_interval_seconds
     await tx
       .updateTable('projects')
       .set({
@@ -42,20 +52,22 @@ export async function updateProject(
         ...source,
         name: name ?? before.name,
         updated_at: now,
-        ...(moved
-          ? {
-              considered_head: null,
-              reread_head: null,
-              reread_at: null,
-              source_error: null,
-              next_poll_at: now,
-            }
-          : {}),
+        ...(moved ? NEW_HISTORY : {}),
+        // The next look was set by the interval of before, which may be a day.
+        ...(moved || polledOtherwise ? { next_poll_at: now } : {}),
       })
       .where('id', '=', id)
       .execute()
     return await readProject(tx, organizationId, id)
   })
+}
+
+const NEW_HISTORY = {
+  considered_head: null,
+  reread_head: null,
+  reread_at: null,
+  source_error: null,
+  source_failing_since: null,
 }
 
 function definedOf(settings: Partial<ProjectSettings>): Partial<ProjectSettings> {
