@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 
 import { createBuilds } from './builds/create-builds.ts'
 import { readToolchain } from './builds/toolchain.ts'
@@ -39,6 +40,8 @@ import { connectTraffic, type TrafficClient } from './traffic/traffic-client.ts'
 
 /** Looks at branches (eight at once at most) hold an account each, besides the builds. */
 const ACCOUNTS_FOR_LOOKS = 8
+
+const READY_WITHIN_MS = 1000
 
 const clock = systemClock
 
@@ -200,7 +203,8 @@ async function createInstanceOperations(base: Base, booted: Promise<void>) {
     readiness: async () => ({
       database: await answers(db.selectFrom('jobs').select('name').limit(1).execute()),
       traffic: await answers(traffic.stats()),
-      worker: await answers(booted),
+      // At once: who asks whether we are ready does not wait until we are.
+      worker: await Promise.race([answers(booted), delay(READY_WITHIN_MS, false, { ref: false })]),
     }),
   }
 }
