@@ -54,14 +54,12 @@ export function startDeploymentEngine(
     superviseInstances(deps, { wake, booted, restarts, publisher }, end.signal),
   ]
   loops.push(...waking)
-  const polling = createBranchPolling(deps, wake)
-  const others = [
-    startLoop(deps, { name: 'polling', pauseMs: POLL_PAUSE_MS }, async () => {
-      await booted
-      await polling.pollDue(end.signal)
-    }),
-    startSweeps(deps, moreJobs(deps), booted),
-  ]
+  const polling = createBranchPolling(deps, wake, () => looks.wake())
+  const looks = startLoop(deps, { name: 'polling', pauseMs: POLL_PAUSE_MS }, async () => {
+    await booted
+    await polling.pollDue(end.signal)
+  })
+  const others = [looks, startSweeps(deps, moreJobs(deps), booted)]
   return {
     wake,
     publishRoutes: deps.publishRoutes,

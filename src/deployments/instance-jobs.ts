@@ -1,4 +1,5 @@
 import type { Database } from '../database/database.ts'
+import type { InstanceState } from '../database/schema.ts'
 import type { RecurringJob } from '../jobs/recurring-jobs.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Spawner } from '../spawner/spawner.ts'
@@ -27,10 +28,20 @@ export function instanceJobs(deps: JobDeps): RecurringJob[] {
   ]
 }
 
+const GROWING: ReadonlySet<InstanceState> = new Set(['starting', 'running', 'draining'])
+
 async function rotateLogs({ db, hostId, logPlaces }: JobDeps): Promise<void> {
-  const rows = await db.selectFrom('instances').select('id').where('host_id', '=', hostId).execute()
-  const ids = rows.map((row) => row.id)
-  await rotateInstanceLogs(logPlaces, ids)
-  const known = new Set(ids)
+  const rows = await db
+    .selectFrom('instances')
+    .select(['id', 'state'])
+    .where('host_id', '=', hostId)
+    .execute()
+  // Those that ended grow no more, and there are up to twenty of them per project.
+  const growing = rows.filter(({ state }) => GROWING.has(state))
+  await rotateInstanceLogs(
+    logPlaces,
+    growing.map(({ id }) => id),
+  )
+  const known = new Set(rows.map(({ id }) => id))
   await removeOrphanedLogs(logPlaces, (id) => known.has(id))
 }

@@ -13,8 +13,13 @@ export interface BranchPolling {
   settled(): Promise<void>
 }
 
-/** `onDeployment` is called when a look led to a deployment. */
-export function createBranchPolling(deps: ReconcileDeps, onDeployment: () => void): BranchPolling {
+/** `onDeployment` is called when a look led to a deployment, `onRoom` when one ended while others wait for their turn. */
+export function createBranchPolling(
+  deps: ReconcileDeps,
+  onDeployment: () => void,
+  onRoom: () => void = () => {},
+): BranchPolling {
+  let othersWait = false
   const underWay = new Map<string, Promise<void>>()
   let trigger: 'boot' | 'timer' = 'boot'
 
@@ -27,6 +32,7 @@ export function createBranchPolling(deps: ReconcileDeps, onDeployment: () => voi
       deps.log.error('Cannot reconcile a branch', { projectId, reason: messageOf(error) })
     } finally {
       underWay.delete(projectId)
+      if (othersWait) onRoom()
     }
   }
   return {
@@ -34,7 +40,9 @@ export function createBranchPolling(deps: ReconcileDeps, onDeployment: () => voi
       const room = CONCURRENT_POLLS - underWay.size
       if (room <= 0) return
       const due = await readDueProjects(deps, CONCURRENT_POLLS * 2)
-      const begun = due.filter((id) => !underWay.has(id)).slice(0, room)
+      const waiting = due.filter((id) => !underWay.has(id))
+      const begun = waiting.slice(0, room)
+      othersWait = waiting.length > begun.length
       for (const id of begun) underWay.set(id, look(id, trigger, signal))
       trigger = 'timer'
     },

@@ -37,6 +37,7 @@ const INTERNAL = [
   'deployment.interrupted',
   'deployment.lost',
   'deployment.release_command_failed',
+  'deployment.release_gone',
   'deployment.switched_elsewhere',
   'deployment.unhealthy',
   'http.failed_to_listen',
