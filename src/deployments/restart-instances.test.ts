@@ -45,6 +45,28 @@ describeOnBothEngines('createRestarts()', (open) => {
     assert.deepEqual(halves, [])
   })
 
+  it('tells the routes of a crash whose predecessor is being stopped at that moment', async () => {
+    await using s = await openDeploymentScene(open)
+    s.world.deps.traffic.drain = () => new Promise(() => {})
+    await s.push('a')
+    await s.reaches(1, 'live')
+    await s.push('b')
+    await s.reaches(2, 'live')
+    const draining = s.db.updateTable('instances').set({ retire_at: '' })
+    await draining.where('state', '=', 'draining').execute()
+    const live = await s.db
+      .selectFrom('instances')
+      .select('id')
+      .where('state', '=', 'running')
+      .executeTakeFirstOrThrow()
+    // It never serves again, so that only the crash itself is published.
+    s.world.behaviour.set('b', { status: 500 })
+    const published = s.world.tables.length
+    s.world.crash(live.id)
+    await eventually('another table', () => Promise.resolve(s.world.tables.length > published))
+    assert.equal(await s.live(), 2)
+  })
+
   it('starts a crashed app while others never answer', async () => {
     let ahead = 0
     const clock = { ...systemClock, now: () => Date.now() + ahead }

@@ -76,7 +76,11 @@ export async function handleExit(
     join(deps.config.dataDirectory, 'logs', instanceLogName(instance.id)),
   )
   deps.log.warn('An instance ended by itself', { instanceId: instance.id, ...exit })
-  await giveTrafficBack(deps, instance, { exit, lines })
+  await giveTrafficBack(deps, instance, { exit, lines }).catch((error: unknown) => {
+    // Its predecessor is being stopped at this moment: the crash is told all the same, and the restart comes.
+    const fields = { instanceId: instance.id, reason: messageOf(error) }
+    deps.log.warn('The traffic was not given back', fields)
+  })
   await deps.publishRoutes()
   deps.events.emitChange(instance.project_id)
   return true
