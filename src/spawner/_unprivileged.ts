@@ -2,7 +2,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chown, copyFile, link, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -23,6 +23,8 @@ export interface UnprivilegedSpawner extends AsyncDisposable {
   start(account: Account, script: string, env?: Record<string, string>): Promise<ProcessRef>
   logOf(ref: ProcessRef): Promise<string>
   waitForLog(ref: ProcessRef, text: string): Promise<void>
+  /** Puts Node where units see it: a checkout below a private directory is hidden from them. Returns its path. */
+  installNode(): Promise<string>
   /** Kills the spawner and starts another one. */
   restart(): Promise<void>
   /** Processes of the user but the spawner. */
@@ -76,6 +78,14 @@ export async function openUnprivilegedSpawner(uid: number): Promise<Unprivileged
     },
     waitForLog: (ref, text) =>
       until(async () => (await logOf(ref)).includes(text), `"${text}" in the log of ${ref.unit}`),
+    async installNode() {
+      const directory = join(dataDirectory, 'toolchain', 'bin')
+      await mkdir(directory, { recursive: true })
+      const node = join(directory, 'node')
+      // A link where the file system allows it: Node is large.
+      await link(process.execPath, node).catch(() => copyFile(process.execPath, node))
+      return node
+    },
     async restart() {
       await end(child)
       child = await launch(uid, { home, dataDirectory })

@@ -195,9 +195,9 @@ describe('createLocalSpawner() without root', skip, () => {
 
   it('D-18 is not fooled by a neighbour that calls itself by the name of another unit', async () => {
     await using test = await openUnprivilegedSpawner(UID)
+    const node = await test.installNode()
     const listens = `const s = require('net').createServer().listen(0, '127.0.0.1', () => console.log(s.address().port))`
-    const serve = (prefix: string) =>
-      test.start(PROJECT_A, `${prefix} ${process.execPath} --eval "${listens}"`)
+    const serve = (prefix: string) => test.start(PROJECT_A, `${prefix} ${node} --eval "${listens}"`)
     const app = await serve('exec')
     const neighbour = await serve(`NANOSCALE_UNIT=${app.unit} exec setsid -w`)
     const portOf = async (ref: ProcessRef) => {
