@@ -78,14 +78,7 @@ export async function openUnprivilegedSpawner(uid: number): Promise<Unprivileged
     },
     waitForLog: (ref, text) =>
       until(async () => (await logOf(ref)).includes(text), `"${text}" in the log of ${ref.unit}`),
-    async installNode() {
-      const directory = join(dataDirectory, 'toolchain', 'bin')
-      await mkdir(directory, { recursive: true })
-      const node = join(directory, 'node')
-      // A link where the file system allows it: Node is large.
-      await link(process.execPath, node).catch(() => copyFile(process.execPath, node))
-      return node
-    },
+    installNode: () => installNode(dataDirectory),
     async restart() {
       await end(child)
       child = await launch(uid, { home, dataDirectory })
@@ -101,6 +94,15 @@ export async function openUnprivilegedSpawner(uid: number): Promise<Unprivileged
       await rm(home, { recursive: true, force: true })
     },
   }
+}
+
+async function installNode(dataDirectory: string): Promise<string> {
+  const directory = join(dataDirectory, 'toolchain', 'bin')
+  await mkdir(directory, { recursive: true })
+  const node = join(directory, 'node')
+  // A link where the file system allows it: Node is large.
+  await link(process.execPath, node).catch(() => copyFile(process.execPath, node))
+  return node
 }
 
 async function launch(
