@@ -55,13 +55,9 @@ async function followOne(session: Session, first: DeploymentOutput): Promise<Dep
   const quiet: Session = session.json ? { ...session, out: () => {} } : session
   quiet.out(`Deployment #${first.number} of ${formatCommit(first.commit)}`)
   const over = new AbortController()
-  const phases = showPhases(quiet, first, over.signal)
-  try {
-    await showLog(quiet, first.id)
-  } finally {
-    over.abort()
-  }
-  return await phases
+  const log = showLog(quiet, first.id).finally(() => over.abort())
+  const [ended] = await Promise.all([showPhases(quiet, first, over.signal), log])
+  return ended
 }
 
 /** Prints each phase as it begins, with the duration of the one before; resolves with the deployment as it ended. */
@@ -73,7 +69,7 @@ async function showPhases(
   let shown = 0
   for (;;) {
     const isLast = over.aborted
-    const deployment = await readDeployment(session, first.id)
+    const deployment = await readPatiently(session, first.id)
     for (const phase of deployment.phases.slice(shown)) {
       const before = deployment.phases[shown - 1]
       const took = before?.duration_ms
@@ -87,6 +83,19 @@ async function showPhases(
     if (deployment.ended || isLast) return deployment
     await session.clock.sleep(POLL_MS, over).catch(() => {})
   }
+}
+
+/** The control plane may be restarting: the deployment goes on meanwhile. */
+async function readPatiently(session: Session, id: string): Promise<DeploymentOutput> {
+  for (let attempt = 0; attempt < MAX_RECONNECTS; attempt += 1) {
+    try {
+      return await readDeployment(session, id)
+    } catch (error) {
+      if (!isBroken(error)) throw error
+    }
+    await session.clock.sleep(500)
+  }
+  return await readDeployment(session, id)
 }
 
 async function showLog(session: Session, deploymentId: string): Promise<void> {
