@@ -22,10 +22,16 @@ const ROOMS: Readonly<Record<string, Wall>> = {
   sources: { rooms: ['lib', 'spawner', 'secrets', 'database'], why: '' },
   builds: { rooms: ['lib', 'spawner', 'secrets', 'database', 'sources'], why: '' },
   traffic: { rooms: ['lib', 'database'], why: 'it must outlive the rest' },
-  identity: { rooms: ['lib', 'database', 'secrets'], why: '' },
+  audit: { rooms: ['lib', 'database', 'secrets'], why: 'every other room writes to it' },
+  mail: { rooms: ['lib'], why: 'it carries what it is given' },
+  identity: {
+    rooms: ['lib', 'database', 'secrets', 'audit', 'mail', 'jobs', 'contract/permissions.ts'],
+    why: 'it asks nobody who somebody is',
+  },
   projects: {
     rooms: [
       'lib',
+      'audit',
       'database',
       'secrets',
       'identity',
@@ -39,6 +45,7 @@ const ROOMS: Readonly<Record<string, Wall>> = {
   deployments: {
     rooms: [
       'lib',
+      'audit',
       'config',
       'database',
       'secrets',
@@ -55,6 +62,8 @@ const ROOMS: Readonly<Record<string, Wall>> = {
   http: {
     rooms: [
       'lib',
+      'audit',
+      'mail',
       'config',
       'contract',
       'database',
@@ -82,6 +91,7 @@ const ROOMS: Readonly<Record<string, Wall>> = {
       'database',
       'secrets',
       'identity',
+      'audit',
       'spawner',
       'doctor',
     ],

@@ -12,7 +12,6 @@ export const deploymentRoutes = {
     response: pageOf(deploymentSummary),
     status: 200,
     errors: [404],
-    access: 'member',
   },
   'deployments.read': {
     method: 'GET',
@@ -22,7 +21,6 @@ export const deploymentRoutes = {
     response: deployment,
     status: 200,
     errors: [404],
-    access: 'member',
   },
   'deployments.logs': {
     method: 'GET',
@@ -33,7 +31,6 @@ export const deploymentRoutes = {
     response: 'events',
     status: 200,
     errors: [404],
-    access: 'member',
   },
   'deployments.cancel': {
     method: 'POST',
@@ -43,6 +40,5 @@ export const deploymentRoutes = {
     response: 'empty',
     status: 202,
     errors: [404, 409],
-    access: 'member',
   },
 } as const satisfies Record<string, RouteDefinition>

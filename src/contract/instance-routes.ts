@@ -11,7 +11,6 @@ export const instanceRoutes = {
     response: instance,
     status: 200,
     errors: [],
-    access: 'member',
   },
   'keys.status': {
     method: 'GET',
@@ -20,7 +19,6 @@ export const instanceRoutes = {
     response: keyStatus,
     status: 200,
     errors: [403],
-    access: 'operator',
   },
   'keys.rotate': {
     method: 'POST',
@@ -29,7 +27,6 @@ export const instanceRoutes = {
     response: 'events',
     status: 200,
     errors: [403, 409],
-    access: 'operator',
   },
   'keys.retire': {
     method: 'POST',
@@ -39,7 +36,6 @@ export const instanceRoutes = {
     response: 'empty',
     status: 204,
     errors: [403, 404, 409],
-    access: 'operator',
   },
   health: {
     method: 'GET',
@@ -48,7 +44,6 @@ export const instanceRoutes = {
     response: health,
     status: 200,
     errors: [],
-    access: 'public',
   },
   readiness: {
     method: 'GET',
@@ -57,7 +52,6 @@ export const instanceRoutes = {
     response: readiness,
     status: 200,
     errors: [503],
-    access: 'public',
   },
   metrics: {
     method: 'GET',
@@ -66,7 +60,6 @@ export const instanceRoutes = {
     response: 'text',
     status: 200,
     errors: [],
-    access: 'member',
   },
   openapi: {
     method: 'GET',
@@ -75,7 +68,6 @@ export const instanceRoutes = {
     response: z.record(z.string(), z.unknown()),
     status: 200,
     errors: [],
-    access: 'public',
   },
   appSchema: {
     method: 'GET',
@@ -84,7 +76,6 @@ export const instanceRoutes = {
     response: z.record(z.string(), z.unknown()),
     status: 200,
     errors: [],
-    access: 'public',
   },
   docs: {
     method: 'GET',
@@ -93,7 +84,6 @@ export const instanceRoutes = {
     response: 'html',
     status: 200,
     errors: [],
-    access: 'public',
   },
   home: {
     method: 'GET',
@@ -102,6 +92,5 @@ export const instanceRoutes = {
     response: 'html',
     status: 200,
     errors: [],
-    access: 'public',
   },
 } as const satisfies Record<string, RouteDefinition>

@@ -25,7 +25,6 @@ export const projectRoutes = {
     response: pageOf(project),
     status: 200,
     errors: [],
-    access: 'member',
   },
   'projects.create': {
     method: 'POST',
@@ -35,7 +34,6 @@ export const projectRoutes = {
     response: project,
     status: 201,
     errors: [409],
-    access: 'member',
   },
   'projects.read': {
     method: 'GET',
@@ -45,7 +43,6 @@ export const projectRoutes = {
     response: project,
     status: 200,
     errors: [404],
-    access: 'member',
   },
   'projects.update': {
     method: 'PATCH',
@@ -56,7 +53,6 @@ export const projectRoutes = {
     response: project,
     status: 200,
     errors: [404, 409],
-    access: 'member',
   },
   'projects.delete': {
     method: 'DELETE',
@@ -66,7 +62,6 @@ export const projectRoutes = {
     response: 'empty',
     status: 202,
     errors: [404],
-    access: 'member',
   },
   'projects.redeploy': {
     method: 'POST',
@@ -77,7 +72,6 @@ export const projectRoutes = {
     response: requested,
     status: 202,
     errors: [404, 409],
-    access: 'member',
   },
   'projects.rollback': {
     method: 'POST',
@@ -88,7 +82,6 @@ export const projectRoutes = {
     response: requested,
     status: 202,
     errors: [404, 409],
-    access: 'member',
   },
   'projects.reconcile': {
     method: 'POST',
@@ -98,7 +91,6 @@ export const projectRoutes = {
     response: reconciliation,
     status: 200,
     errors: [404, 409, 502],
-    access: 'member',
   },
   'environment.list': {
     method: 'GET',
@@ -108,7 +100,6 @@ export const projectRoutes = {
     response: environment,
     status: 200,
     errors: [404],
-    access: 'member',
   },
   'environment.set': {
     method: 'PUT',
@@ -119,7 +110,6 @@ export const projectRoutes = {
     response: environmentChange,
     status: 200,
     errors: [404],
-    access: 'member',
   },
   'environment.unset': {
     method: 'DELETE',
@@ -129,7 +119,6 @@ export const projectRoutes = {
     response: environmentChange,
     status: 200,
     errors: [404],
-    access: 'member',
   },
   'domains.list': {
     method: 'GET',
@@ -139,7 +128,6 @@ export const projectRoutes = {
     response: domains,
     status: 200,
     errors: [404],
-    access: 'member',
   },
   'domains.add': {
     method: 'POST',
@@ -150,7 +138,6 @@ export const projectRoutes = {
     response: domain,
     status: 201,
     errors: [404, 409],
-    access: 'member',
   },
   'domains.remove': {
     method: 'DELETE',
@@ -160,7 +147,6 @@ export const projectRoutes = {
     response: 'empty',
     status: 204,
     errors: [404],
-    access: 'member',
   },
   'projects.logs': {
     method: 'GET',
@@ -171,6 +157,5 @@ export const projectRoutes = {
     response: 'events',
     status: 200,
     errors: [404],
-    access: 'member',
   },
 } as const satisfies Record<string, RouteDefinition>

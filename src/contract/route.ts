@@ -1,12 +1,6 @@
 import type { z } from 'zod'
 
 /**
- * Who may call a route: everybody; a member of an organization (the operator, or a bearer of its token); or only the
- * operator of the instance, at the machine itself.
- */
-export type Access = 'public' | 'member' | 'operator'
-
-/**
  * What a route answers with: JSON of a schema, nothing, a page or text, or server-sent events (the same lines as text
  * for `Accept: text/plain`).
  */
@@ -26,7 +20,6 @@ export interface RouteDefinition {
   readonly status: 200 | 201 | 202 | 204
   /** Statuses that it may answer with besides 401, 422 and 500. */
   readonly errors: readonly number[]
-  readonly access: Access
 }
 
 type Parsed<Schema> = Schema extends z.ZodType ? z.output<Schema> : undefined

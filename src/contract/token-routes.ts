@@ -11,7 +11,6 @@ export const tokenRoutes = {
     response: pageOf(token),
     status: 200,
     errors: [],
-    access: 'member',
   },
   'tokens.create': {
     method: 'POST',
@@ -21,7 +20,6 @@ export const tokenRoutes = {
     response: createdToken,
     status: 201,
     errors: [],
-    access: 'member',
   },
   'tokens.revoke': {
     method: 'DELETE',
@@ -31,7 +29,6 @@ export const tokenRoutes = {
     response: 'empty',
     status: 204,
     errors: [404],
-    access: 'member',
   },
   me: {
     method: 'GET',
@@ -40,6 +37,5 @@ export const tokenRoutes = {
     response: me,
     status: 200,
     errors: [],
-    access: 'member',
   },
 } as const satisfies Record<string, RouteDefinition>

@@ -21,7 +21,7 @@ export const token = z.object({
 export const createdToken = z.object({ ...token.shape, token: z.string() })
 
 export const me = z.object({
-  kind: z.enum(['operator', 'token']),
+  kind: z.enum(['operator', 'user', 'token']),
   organization: z.object({ id: z.string(), slug: z.string(), name: z.string() }),
   token: z.object({ id: z.string(), name: z.string() }).nullable(),
 })

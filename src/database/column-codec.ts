@@ -8,10 +8,26 @@ import type {
 } from 'kysely'
 
 /** Columns that hold JSON text. A column name means the same in every table. */
-const JSON_COLUMNS = new Set(['watch_paths', 'plan'])
+const JSON_COLUMNS = new Set([
+  'watch_paths',
+  'plan',
+  'use_cases',
+  'observability_stack',
+  'project_ids',
+  'scopes',
+  'facts',
+  'details',
+])
 
 /** Columns that are 0 or 1 on SQLite. */
-const BOOLEAN_COLUMNS = new Set(['auto_deploy', 'rebuild'])
+const BOOLEAN_COLUMNS = new Set([
+  'auto_deploy',
+  'rebuild',
+  'email_verified',
+  'two_factor_enabled',
+  'verified',
+  'deleted',
+])
 
 /** What both drivers are given for a parameter: JSON as text, and on SQLite a boolean as 0 or 1. */
 export function encodeParameter(value: unknown, engine: 'sqlite' | 'postgres'): unknown {

@@ -8,9 +8,8 @@ describeOnBothEngines('migrateToLatest()', (open) => {
   it('goes up, all the way down and up again', async () => {
     await using test = await open({ schema: 'empty' })
     const up = await migrateToLatest(test.db)
-    assert.deepEqual(up, ['0001-projects', '0002-deployments'])
-    assert.deepEqual(await migrateDown(test.db), ['0002-deployments'])
-    assert.deepEqual(await migrateDown(test.db), ['0001-projects'])
+    assert.ok(up.length >= 4)
+    for (const name of up.toReversed()) assert.deepEqual(await migrateDown(test.db), [name])
     assert.deepEqual(await migrateDown(test.db), [])
     assert.deepEqual(await migrateToLatest(test.db), up)
     assert.deepEqual(await migrateToLatest(test.db), [])

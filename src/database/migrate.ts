@@ -4,9 +4,16 @@ import { messageOf, OperationError } from '../lib/errors.ts'
 import type { Database } from './database.ts'
 import * as projects from './migrations/0001-projects.ts'
 import * as deployments from './migrations/0002-deployments.ts'
+import * as identity from './migrations/0003-identity.ts'
+import * as audit from './migrations/0004-audit.ts'
 
 /** In order of their names. A migration that has been released is never changed. */
-const MIGRATIONS = { '0001-projects': projects, '0002-deployments': deployments }
+const MIGRATIONS = {
+  '0001-projects': projects,
+  '0002-deployments': deployments,
+  '0003-identity': identity,
+  '0004-audit': audit,
+}
 
 /** Brings the database to the newest schema. Returns the names of what was run. Safe to call from several processes. */
 export async function migrateToLatest(db: Database): Promise<string[]> {

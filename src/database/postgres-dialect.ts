@@ -1,10 +1,13 @@
 import { PostgresDialect, type Dialect, type PostgresPoolClient } from 'kysely'
 
+import { toIsoTime } from '../lib/clock.ts'
 import { OperationError } from '../lib/errors.ts'
 import { encodeParameter } from './column-codec.ts'
 
 /** `int8` in PostgreSQL's catalogue: ids of Git hosts. */
 const INT8_OID = 20
+/** `timestamptz`: the times of the sign-in library. Text like all other times, so that rows are equal on both engines. */
+const TIMESTAMPTZ_OID = 1184
 
 /**
  * Kysely over `pg`. The driver is loaded here and not before: the embedded default never pays for it.
@@ -14,6 +17,7 @@ export async function postgresDialect(url: string): Promise<Dialect> {
   const { default: pg } = await import('pg')
   const types = new pg.TypeOverrides()
   types.setTypeParser(INT8_OID, parseInt8)
+  types.setTypeParser(TIMESTAMPTZ_OID, (text) => toIsoTime(Date.parse(text)))
   const pool = new pg.Pool({ connectionString: url, types, max: 10 })
   // Without a listener a connection that the server ends while idle would end this process.
   pool.on('error', () => {})

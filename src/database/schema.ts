@@ -17,12 +17,36 @@ export interface Schema {
   instances: InstanceTable
   jobs: JobTable
   api_tokens: ApiTokenTable
+  users: UserTable
+  sessions: SessionTable
+  accounts: AccountTable
+  verifications: VerificationTable
+  two_factors: TwoFactorTable
+  used_totp_codes: UsedTotpCodeTable
+  sign_in_throttles: SignInThrottleTable
+  instance_secrets: InstanceSecretTable
+  oauth_states: OauthStateTable
+  organization_metadata: OrganizationMetadataTable
+  organization_members: OrganizationMemberTable
+  project_members: ProjectMemberTable
+  invitations: InvitationTable
+  clerk_messages: ClerkMessageTable
+  clerk_records: ClerkRecordTable
+  audit_events: AuditEventTable
+  audit_chain: AuditChainTable
 }
 
 interface OrganizationTable {
   id: string
   slug: string
   name: string
+  /** Of Clerk's organization, when Clerk feeds this one. */
+  clerk_org_id: string | null
+  created_by_user_id: string | null
+  /** When the first person of the instance was made; on `default` alone, once. */
+  setup_completed_at: string | null
+  /** Nobody has access any more; what it runs goes on. */
+  closed_at: string | null
   created_at: string
   updated_at: string
 }
@@ -277,4 +301,215 @@ interface ApiTokenTable {
   expires_at: string | null
   last_used_at: string | null
   revoked_at: string | null
+  /** Whose token it is: it may never do more than this person now may. Null: the operator's. */
+  created_by_user_id: string | null
+  /** Of `contract/permissions.ts`; `*` is all that its maker may. */
+  scopes: string[]
+}
+
+/** People. better-auth's user table too: `created_at` and `updated_at` are `timestamptz` on PostgreSQL. */
+interface UserTable {
+  id: string
+  clerk_user_id: string | null
+  /** Lower case. What signs in with a password; of a person that Clerk told of an address that no mail reaches. */
+  email: string
+  name: string
+  first_name: string | null
+  last_name: string | null
+  email_verified: boolean
+  image: string | null
+  two_factor_enabled: boolean
+  /** What Clerk says. Never used to find an account. */
+  clerk_primary_email: string | null
+  /** Cannot sign in any more; the row stays for what names it. */
+  deleted_at: string | null
+  created_at: string
+  updated_at: string
+}
+
+interface SessionTable {
+  id: string
+  user_id: string
+  /** sha256 of the token in hex. */
+  token: string
+  expires_at: string
+  ip_address: string | null
+  user_agent: string | null
+  created_at: string
+  updated_at: string
+}
+
+/** A way in: `credential` with a password's hash, or an identity provider's (issuer, subject). */
+interface AccountTable {
+  id: string
+  user_id: string
+  /** `credential`, or the issuer's URL. */
+  provider_id: string
+  /** The user's id, or the subject at the issuer. */
+  account_id: string
+  password: string | null
+  access_token: string | null
+  refresh_token: string | null
+  id_token: string | null
+  access_token_expires_at: string | null
+  refresh_token_expires_at: string | null
+  scope: string | null
+  created_at: string
+  updated_at: string
+}
+
+interface VerificationTable {
+  id: string
+  identifier: string
+  value: string
+  expires_at: string
+  created_at: string
+  updated_at: string
+}
+
+interface TwoFactorTable {
+  id: string
+  user_id: string
+  secret: string
+  backup_codes: string
+  verified: boolean
+  failed_verification_count: number
+  locked_until: string | null
+}
+
+interface UsedTotpCodeTable {
+  user_id: string
+  code_hash: string
+  used_at: string
+}
+
+interface SignInThrottleTable {
+  key_hash: string
+  failures: number
+  blocked_until: string | null
+  updated_at: string
+}
+
+/** Random keys of the instance itself, such as the one that signs cookies. `id` is their name. */
+interface InstanceSecretTable {
+  id: string
+  value_sealed: string
+  created_at: string
+}
+
+/** A trip to another site that has not come back: single use, bound to the browser that began it. */
+interface OauthStateTable {
+  id: string
+  state_hash: string
+  purpose: string
+  binding_hash: string
+  user_id: string | null
+  /** JSON with the PKCE verifier, the nonce and where to go afterwards. */
+  request_sealed: string
+  created_at: string
+  expires_at: string
+  used_at: string | null
+}
+
+interface OrganizationMetadataTable {
+  organization_id: string
+  company_size: string | null
+  team_size: string | null
+  use_cases: string[]
+  observability_stack: string[]
+  completed_at: string | null
+  created_at: string
+  updated_at: string
+}
+
+export type Role = 'owner' | 'admin' | 'member' | 'viewer'
+/** `selected`: only the projects that `project_members` names. Counts for members and viewers. */
+export type ProjectAccess = 'all' | 'selected'
+
+interface OrganizationMemberTable {
+  id: string
+  organization_id: string
+  user_id: string
+  role: Role
+  project_access: ProjectAccess
+  clerk_membership_id: string | null
+  joined_at: string
+  updated_at: string
+}
+
+interface ProjectMemberTable {
+  organization_id: string
+  project_id: string
+  user_id: string
+  created_at: string
+}
+
+interface InvitationTable {
+  id: string
+  organization_id: string
+  email: string
+  role: Role
+  project_access: ProjectAccess
+  project_ids: string[]
+  token_hash: string
+  invited_by_user_id: string | null
+  created_at: string
+  expires_at: string
+  accepted_at: string | null
+  accepted_by_user_id: string | null
+  revoked_at: string | null
+}
+
+/** Messages that were handled: one that comes again changes nothing. */
+interface ClerkMessageTable {
+  id: string
+  event_type: string
+  received_at: string
+}
+
+/** The newest word of Clerk about one of its things; a deleted one stays as a tombstone. */
+interface ClerkRecordTable {
+  clerk_id: string
+  kind: 'user' | 'organization' | 'membership'
+  /** The envelope's timestamp in milliseconds; equal ones are ordered by `message_id`. */
+  event_at: number
+  message_id: string
+  deleted: boolean
+  /** Of a membership. */
+  clerk_user_id: string | null
+  clerk_org_id: string | null
+  facts: Record<string, unknown>
+  updated_at: string
+}
+
+export type ActorKind = 'operator' | 'user' | 'token' | 'provider' | 'system' | 'anonymous'
+export type AuditOutcome = 'done' | 'refused' | 'failed'
+
+interface AuditEventTable {
+  id: string
+  /** Null for what concerns the instance. */
+  organization_id: string | null
+  occurred_at: string
+  actor_kind: ActorKind
+  actor_id: string | null
+  actor_name: string | null
+  address: string | null
+  request_id: string | null
+  action: string
+  outcome: AuditOutcome
+  target_kind: string | null
+  target_id: string | null
+  target_name: string | null
+  details: Record<string, unknown>
+  /** Its place in the chain; null until the leader sealed it. */
+  sequence: number | null
+  mac: string | null
+}
+
+interface AuditChainTable {
+  name: 'head' | 'checkpoint'
+  sequence: number
+  event_mac: string
+  signed_at: string
+  signature: string
 }

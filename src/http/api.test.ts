@@ -3,11 +3,12 @@ import { describe, it } from 'node:test'
 
 import { describeOnBothEngines } from '../../test/_databases.ts'
 import { errorBody } from '../contract/common.ts'
+import { PERMISSIONS } from '../contract/permissions.ts'
 import type { RouteDefinition } from '../contract/route.ts'
-import { ROUTES } from '../contract/routes.ts'
+import { ROUTES, type RouteId } from '../contract/routes.ts'
 import { addOrganization, REPO, testApp, type TestApp } from './_test-app.ts'
 
-const routes = Object.entries<RouteDefinition>(ROUTES)
+const routes = Object.entries<RouteDefinition>(ROUTES) as [RouteId, RouteDefinition][]
 
 async function createProject(test: TestApp, body: object = {}): Promise<{ id: string }> {
   const response = await test.request('POST', '/api/projects', {
@@ -22,7 +23,7 @@ describeOnBothEngines('the API', (open) => {
     await using database = await open()
     using test = testApp(database.db)
     for (const [id, route] of routes) {
-      if (route.access === 'public') continue
+      if (PERMISSIONS[id].who === 'everyone') continue
       const path = route.path.replaceAll(/\{\w+\}/g, 'x')
       for (const token of [null, `nsk_${'a'.repeat(43)}`, 'nsk_', "' or 1=1 --"]) {
         const response = await test.request(route.method, path, { token })
@@ -48,7 +49,7 @@ describeOnBothEngines('the API', (open) => {
       'domains.add': { hostname: 'www.example.org' },
     }
     for (const [id, route] of routes) {
-      if (!route.path.includes('{id}') || route.access !== 'member') continue
+      if (!route.path.includes('{id}') || PERMISSIONS[id].who === 'operator') continue
       const foreign = id.startsWith('tokens') ? tokens.id : project.id
       const answers = []
       for (const used of [foreign, 'unknown-id']) {

@@ -4,10 +4,11 @@ import { bodyLimit } from 'hono/body-limit'
 import { secureHeaders } from 'hono/secure-headers'
 
 import { errorBody } from '../contract/common.ts'
+import { PERMISSIONS } from '../contract/permissions.ts'
 import type { RouteDefinition } from '../contract/route.ts'
 import { ROUTES, type RouteId } from '../contract/routes.ts'
 import { authenticate } from '../identity/authenticate.ts'
-import type { Principal } from '../identity/principal.ts'
+import { actorOf, type Principal } from '../identity/principal.ts'
 import { messageOf, OperationError } from '../lib/errors.ts'
 import { answerOf, detailsOf, type ErrorAnswer } from './errors.ts'
 import { streamResponse } from './event-stream.ts'
@@ -69,7 +70,7 @@ function addRoute(deps: ApiDeps, api: Api, id: RouteId, handler: AnyHandler): vo
   const route: RouteDefinition = ROUTES[id]
   const admit: MiddlewareHandler<ApiEnv> = async (c, next) => {
     c.set('routeId', id)
-    c.set('principal', await principalOf(deps, route, c))
+    c.set('principal', await principalOf(deps, id, c))
     await next()
   }
   // Whoever is not admitted cannot make us hold a body.
@@ -98,10 +99,11 @@ const limitBody: MiddlewareHandler<ApiEnv> = bodyLimit({
 
 async function principalOf(
   deps: ApiDeps,
-  route: RouteDefinition,
+  id: RouteId,
   c: Context<ApiEnv>,
 ): Promise<Principal | null> {
-  if (route.access === 'public') return null
+  const { who } = PERMISSIONS[id]
+  if (who === 'everyone') return null
   const principal = await authenticate(deps, {
     channel: c.env?.channel ?? 'network',
     authorization: c.req.header('authorization'),
@@ -114,7 +116,7 @@ async function principalOf(
       'Cannot tell who asks: send "Authorization: Bearer nsk_…" with a valid API token',
     )
   }
-  if (route.access === 'operator' && principal.kind !== 'operator') {
+  if (who === 'operator' && principal.kind !== 'operator') {
     throw new OperationError(
       'http.forbidden',
       'Cannot do this with an API token: run the command on the machine of NanoScale itself',
@@ -127,8 +129,14 @@ function factsOf(deps: ApiDeps, route: RouteDefinition, c: Context<ApiEnv>): Req
   const signals = [c.req.raw.signal, deps.stopping]
   if (route.response !== 'events') signals.push(AbortSignal.timeout(DEADLINE_MS))
   const accept = c.req.header('accept') ?? ''
+  const principal = c.get('principal')
+  const request = { address: null, requestId: c.get('requestId') }
   return {
-    principal: c.get('principal'),
+    principal,
+    actor:
+      principal === null
+        ? { kind: 'anonymous', id: null, name: null, ...request }
+        : actorOf(principal, request),
     lastEventId: c.req.header('last-event-id') ?? null,
     prefersText: accept.includes('text/plain') && !accept.includes('text/event-stream'),
     signal: AbortSignal.any(signals),
@@ -215,14 +223,15 @@ function openApiOf(id: RouteId, route: RouteDefinition): RouteConfig {
     content: { 'application/json': { schema: errorBody } },
   })
   const statuses = [...route.errors, 500]
-  if (route.access !== 'public') statuses.push(401)
+  const open = PERMISSIONS[id].who === 'everyone'
+  if (!open) statuses.push(401)
   if (route.body !== undefined || route.query !== undefined) statuses.push(422)
   return {
     method: route.method.toLowerCase() as 'get',
     path: route.path,
     operationId: id,
     summary: route.summary,
-    ...(route.access === 'public' ? {} : { security: [{ token: [] }] }),
+    ...(open ? {} : { security: [{ token: [] }] }),
     request: {
       ...(route.params === undefined ? {} : { params: route.params }),
       ...(route.query === undefined ? {} : { query: route.query }),

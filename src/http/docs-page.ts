@@ -1,12 +1,18 @@
 import { z } from 'zod'
 
+import { PERMISSIONS } from '../contract/permissions.ts'
 import type { RouteDefinition } from '../contract/route.ts'
-import { ROUTES } from '../contract/routes.ts'
+import { ROUTES, type RouteId } from '../contract/routes.ts'
 import { escapeHtml, page } from './page.ts'
 
-const ACCESS = {
-  public: 'everybody',
-  member: 'an API token',
+const WHO = {
+  everyone: 'everybody, without signing in',
+  signedIn: 'everybody who is signed in',
+  person: 'people who are signed in, not tokens',
+  viewer: 'viewers and up',
+  member: 'members and up',
+  admin: 'admins and owners',
+  owner: 'owners',
   operator: 'the operator, on the machine itself',
 } as const
 
@@ -23,13 +29,15 @@ exist and what belongs to another organization are the same 404. Event streams a
 <code>Last-Event-ID</code>; ask for <code>Accept: text/plain</code> to get them as text.</p>
 <p>For tools: <a href="/api/openapi.json">OpenAPI 3.1</a>.</p>
 <h2>Endpoints</h2>
-${routes.map(([id, route]) => section(id, route)).join('\n')}`,
+${routes.map(([id, route]) => section(id as RouteId, route)).join('\n')}`,
   )
 }
 
-function section(id: string, route: RouteDefinition): string {
+function section(id: RouteId, route: RouteDefinition): string {
+  const { who, scope } = PERMISSIONS[id]
+  const needed = scope === null ? '' : ` A token needs the scope <code>${scope}</code>.`
   const parts = [
-    `<p>Allowed for ${ACCESS[route.access]}. Answers ${[route.status, ...route.errors].join(', ')}.</p>`,
+    `<p>Allowed for ${WHO[who]}.${needed} Answers ${[route.status, ...route.errors].join(', ')}.</p>`,
     fields('Parameters', route.params),
     fields('Query', route.query),
     fields('Body', route.body),

@@ -3,6 +3,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 
+import { AUDIT_ACTIONS } from '../audit/audit-actions.ts'
 import { ROUTES } from '../contract/routes.ts'
 import { OperationError } from '../lib/errors.ts'
 import { answerOf, detailsOf, STATUS_OF_CODE } from './errors.ts'
@@ -84,7 +85,9 @@ function allCodes(): Set<string> {
   const rooms = new Set(thrown.map(({ code }) => code.slice(0, code.indexOf('.'))))
   const literals = SOURCES.flatMap(({ text }) =>
     [...text.matchAll(/'(([a-z]+)\.[a-z_]+)'/g)].flatMap(([, code = '', room = '']) =>
-      rooms.has(room) && !(code in ROUTES) && !code.endsWith('.sock') ? [code] : [],
+      rooms.has(room) && !(code in ROUTES) && !(code in AUDIT_ACTIONS) && !code.endsWith('.sock')
+        ? [code]
+        : [],
     ),
   )
   return new Set(literals)

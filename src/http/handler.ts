@@ -1,11 +1,14 @@
+import type { Actor } from '../audit/actor.ts'
 import type { RouteInput, RouteOutput } from '../contract/route.ts'
 import type { RouteId, Routes } from '../contract/routes.ts'
-import type { Principal } from '../identity/principal.ts'
+import type { Membership, Principal } from '../identity/principal.ts'
 
 /** What a handler may know of a request besides its validated input. */
 export interface RequestFacts {
   /** Null on public routes alone. */
   principal: Principal | null
+  /** The same, as the audit names it; on public routes nobody in particular. */
+  actor: Actor
   /** Of the stream that a client resumes. */
   lastEventId: string | null
   /** The client wants text instead of events. */
@@ -43,8 +46,14 @@ export type Handler<Id extends RouteId> = (
 /** One handler per route of the contract; a missing one does not compile. */
 export type Handlers = { readonly [Id in RouteId]: Handler<Id> }
 
-/** The organization of a request on a member's route. */
+/** The organization of a request on a route that a role may use. */
 export function organizationOf(request: RequestFacts): string {
-  if (request.principal === null) throw new Error('A member route was called without a principal')
-  return request.principal.organizationId
+  return membershipOf(request).organizationId
+}
+
+/** Where, as what, and with which projects somebody asks on a route that a role may use. */
+export function membershipOf(request: RequestFacts): Membership {
+  const membership = request.principal?.membership
+  if (membership == null) throw new Error('A route of members was called without a membership')
+  return membership
 }

@@ -7,7 +7,9 @@ import type { Schema } from '../database/schema.ts'
 import { toIsoTime, type Clock } from '../lib/clock.ts'
 import { OperationError } from '../lib/errors.ts'
 import type { NewId } from '../lib/ids.ts'
-import type { Principal } from './principal.ts'
+import { readMembership } from './memberships.ts'
+import { readOrganization } from './organizations.ts'
+import type { Membership, Principal } from './principal.ts'
 
 type ApiTokenRow = Selectable<Schema['api_tokens']>
 export type ApiToken = Omit<ApiTokenRow, 'token_hash' | 'organization_id'>
@@ -21,6 +23,8 @@ const COLUMNS = [
   'expires_at',
   'last_used_at',
   'revoked_at',
+  'created_by_user_id',
+  'scopes',
 ] as const
 const DAY_MS = 86_400_000
 
@@ -43,6 +47,8 @@ export async function createApiToken(
       options.expiresInDays === null ? null : toIsoTime(now + options.expiresInDays * DAY_MS),
     last_used_at: null,
     revoked_at: null,
+    created_by_user_id: null,
+    scopes: ['*'],
   }
   await deps.db
     .insertInto('api_tokens')
@@ -94,12 +100,14 @@ export async function authenticateToken(
   if (!TOKEN.test(token)) return null
   const row = await deps.db
     .selectFrom('api_tokens')
-    .select(['id', 'organization_id', 'name', 'expires_at', 'last_used_at', 'revoked_at'])
+    .select([...COLUMNS, 'organization_id'])
     .where('token_hash', '=', hashOf(token))
     .executeTakeFirst()
   if (row === undefined || row.revoked_at !== null) return null
   const now = deps.clock.now()
   if (row.expires_at !== null && row.expires_at <= toIsoTime(now)) return null
+  const membership = await membershipOfToken(deps.db, row)
+  if (membership === null) return null
   if (row.last_used_at === null || row.last_used_at < toIsoTime(now - USE_RESOLUTION_MS)) {
     await deps.db
       .updateTable('api_tokens')
@@ -109,10 +117,25 @@ export async function authenticateToken(
   }
   return {
     kind: 'token',
-    organizationId: row.organization_id,
     tokenId: row.id,
     tokenName: row.name,
+    userId: row.created_by_user_id,
+    scopes: row.scopes,
+    membership,
   }
+}
+
+/** What the maker of the token may now; the operator's tokens may what an owner may. */
+async function membershipOfToken(
+  db: Database,
+  token: { organization_id: string; created_by_user_id: string | null },
+): Promise<Membership | null> {
+  const organizationId = token.organization_id
+  if (token.created_by_user_id !== null) {
+    return await readMembership(db, token.created_by_user_id, { id: organizationId })
+  }
+  const { closed_at } = await readOrganization(db, organizationId)
+  return closed_at === null ? { organizationId, role: 'owner', reach: { kind: 'all' } } : null
 }
 
 function hashOf(token: string): string {

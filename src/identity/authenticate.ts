@@ -19,7 +19,10 @@ export async function authenticate(
   if (request.channel === 'operator') {
     const slug = request.organizationSlug ?? DEFAULT_ORGANIZATION_SLUG
     const organization = await findOrganizationBySlug(deps.db, slug)
-    return organization === undefined ? null : { kind: 'operator', organizationId: organization.id }
+    if (organization === undefined) return null
+    const reach = { kind: 'all' } as const
+    const membership = { organizationId: organization.id, role: 'owner', reach } as const
+    return { kind: 'operator', membership }
   }
   const token = /^Bearer ([^\s]+)$/i.exec(request.authorization ?? '')?.[1]
   return token === undefined ? null : await authenticateToken(deps, token)

@@ -6,6 +6,8 @@ export interface Organization {
   id: string
   slug: string
   name: string
+  /** Nobody but the operator has access since then; its apps run. */
+  closed_at: string | null
 }
 
 export const DEFAULT_ORGANIZATION_SLUG = 'default'
@@ -38,7 +40,7 @@ export function findOrganizationBySlug(
 ): Promise<Organization | undefined> {
   return db
     .selectFrom('organizations')
-    .select(['id', 'slug', 'name'])
+    .select(['id', 'slug', 'name', 'closed_at'])
     .where('slug', '=', slug)
     .executeTakeFirst()
 }
@@ -46,7 +48,7 @@ export function findOrganizationBySlug(
 export function readOrganization(db: Database | Tx, id: string): Promise<Organization> {
   return db
     .selectFrom('organizations')
-    .select(['id', 'slug', 'name'])
+    .select(['id', 'slug', 'name', 'closed_at'])
     .where('id', '=', id)
     .executeTakeFirstOrThrow()
 }

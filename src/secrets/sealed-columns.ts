@@ -10,12 +10,19 @@ import { prefixOf } from './seal-format.ts'
 export const SEALED_COLUMNS = [
   { table: 'environment_variables', column: 'value_sealed' },
   { table: 'deployments', column: 'configuration_sealed' },
+  { table: 'instance_secrets', column: 'value_sealed', of: 'instance' },
+  { table: 'oauth_states', column: 'request_sealed', of: 'instance' },
 ] as const satisfies readonly SealedColumn[]
 
 export interface SealedColumn {
   table: string
   column: string
+  /** Its rows belong to no organization: they are sealed in the name of the instance. */
+  of?: 'instance'
 }
+
+/** Stands for an organization's id where a sealed value belongs to the instance. */
+export const INSTANCE = 'instance'
 
 export interface SealedRow {
   id: string
@@ -26,13 +33,14 @@ export interface SealedRow {
 /** Rows of one column that another key than `keyId` sealed, in order of their ids, from `afterId` on. */
 export async function listSealedByOthers(
   db: Database,
-  { table, column }: SealedColumn,
+  { table, column, of }: SealedColumn,
   keyId: string,
   page: { afterId: string; limit: number },
 ): Promise<SealedRow[]> {
   const prefix = prefixOf(keyId)
   const result = await sql<{ id: string; organization_id: string; sealed: string }>`
-    select id, organization_id, ${sql.ref(column)} as sealed from ${sql.table(table)}
+    select id, ${of === 'instance' ? sql.lit(INSTANCE) : sql.ref('organization_id')} as organization_id,
+      ${sql.ref(column)} as sealed from ${sql.table(table)}
     where ${sql.ref(column)} is not null
       and substr(${sql.ref(column)}, 1, ${prefix.length}) <> ${prefix}
       and id > ${page.afterId}

@@ -12,6 +12,8 @@ export function typesOf(db: Db) {
     text: (postgres ? sql`text collate "C"` : 'text') as Type,
     bigint: (postgres ? 'bigint' : 'integer') as Type,
     boolean: (postgres ? 'boolean' : 'integer') as Type,
+    /** Times that the sign-in library compares: as text they would never pass on PostgreSQL. */
+    moment: (postgres ? sql`timestamptz(3)` : 'text') as Type,
   }
 }
 
