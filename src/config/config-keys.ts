@@ -1,4 +1,5 @@
 import type { LogLevel } from '../lib/logger.ts'
+import { key } from './config-key.ts'
 import {
   absolutePath,
   addressRange,
@@ -14,30 +15,13 @@ import {
   originPattern,
   originUrl,
   secret,
-  type Parse,
 } from './config-values.ts'
-
-/** All that is known about one setting: it is read, checked, printed and documented from here. */
-export interface ConfigKey<Value> {
-  env: `NANOSCALE_${string}`
-  doc: string
-  parse: Parse<Value>
-  /** Null when the default follows from other settings; `defaultDoc` then says how. */
-  default: Value | null
-  defaultDoc?: string
-  example: string
-  /** Its value is never printed. */
-  secret?: true
-}
+import { IDENTITY_PROVIDERS, PEOPLE } from './people-keys.ts'
 
 const PORT = integerBetween(1, 65_535)
 const SECONDS = integerBetween(1, 86_400)
 const GIB = 2 ** 30
 const DEFAULT_GIT_HOSTS = ['github.com', 'gitlab.com', 'bitbucket.org', 'codeberg.org']
-
-function key<Value>(definition: ConfigKey<Value>): ConfigKey<Value> {
-  return definition
-}
 
 const PLACES = {
   dataDirectory: key({
@@ -247,6 +231,13 @@ const DEADLINES = {
 }
 
 /** Every setting there is, in the order in which they are documented. */
-export const CONFIG_KEYS = { ...PLACES, ...ADDRESSES, ...WORK, ...DEADLINES }
+export const CONFIG_KEYS = {
+  ...PLACES,
+  ...ADDRESSES,
+  ...WORK,
+  ...DEADLINES,
+  ...PEOPLE,
+  ...IDENTITY_PROVIDERS,
+}
 
 export type ConfigField = keyof typeof CONFIG_KEYS

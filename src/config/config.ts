@@ -2,7 +2,8 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 
 import { OperationError } from '../lib/errors.ts'
-import { CONFIG_KEYS, type ConfigField, type ConfigKey } from './config-keys.ts'
+import type { ConfigKey } from './config-key.ts'
+import { CONFIG_KEYS, type ConfigField } from './config-keys.ts'
 import { checkNames } from './config-names.ts'
 import { findContradictions } from './contradictions.ts'
 
@@ -13,13 +14,27 @@ type Given = { [Field in ConfigField]: ValueOf<(typeof CONFIG_KEYS)[Field]> | nu
 
 /** Settings as decided: every contradiction is ruled out, every default filled in. Documented in `config-keys.ts`. */
 export type Config = {
-  readonly [Field in Exclude<ConfigField, 'encryptionKeys'>]: ValueOf<(typeof CONFIG_KEYS)[Field]>
+  readonly [Field in Exclude<ConfigField, Optional>]: ValueOf<(typeof CONFIG_KEYS)[Field]>
 } & {
-  /** Null: the key file. */
-  readonly encryptionKeys: ValueOf<(typeof CONFIG_KEYS)['encryptionKeys']> | null
+  /** Null: the key file of the data directory; otherwise a part of NanoScale that is not in use. */
+  readonly [Field in Optional]: ValueOf<(typeof CONFIG_KEYS)[Field]> | null
+} & {
   /** Names that a container platform injected for a service called "nanoscale": seen and not read. */
   readonly ignoredNames: readonly string[]
 }
+
+/** Settings that stay null when nobody sets them. */
+type Optional =
+  | 'encryptionKeys'
+  | 'smtpUrl'
+  | 'mailFrom'
+  | 'oidcIssuer'
+  | 'oidcClientId'
+  | 'oidcClientSecret'
+  | 'clerkWebhookSecret'
+  | 'clerkIssuer'
+  | 'clerkJwksUrl'
+  | 'clerkJwtKey'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 
-import type { ConfigField } from './config-keys.ts'
+import { CONFIG_KEYS, type ConfigField } from './config-keys.ts'
 import type { Config } from './config.ts'
 
 interface Contradiction {
@@ -10,7 +10,34 @@ interface Contradiction {
 
 /** Settings that are valid by themselves and not together. */
 export function findContradictions(config: Omit<Config, 'ignoredNames'>): Contradiction[] {
-  return [...checkPublicUrl(config), ...checkTrafficUrl(config), ...checkPorts(config)]
+  return [
+    ...checkPublicUrl(config),
+    ...checkTrafficUrl(config),
+    ...checkPorts(config),
+    ...checkPairs(config),
+  ]
+}
+
+type Field = keyof Omit<Config, 'ignoredNames'>
+
+/** The first of each pair is of no use without the second. */
+const PAIRS: readonly (readonly [Field, Field])[] = [
+  ['smtpUrl', 'mailFrom'],
+  ['mailFrom', 'smtpUrl'],
+  ['oidcIssuer', 'oidcClientId'],
+  ['oidcClientId', 'oidcIssuer'],
+  ['oidcClientSecret', 'oidcIssuer'],
+  ['clerkJwksUrl', 'clerkIssuer'],
+  ['clerkJwtKey', 'clerkIssuer'],
+]
+
+function checkPairs(config: Omit<Config, 'ignoredNames'>): Contradiction[] {
+  return PAIRS.filter(([given, needed]) => config[given] !== null && config[needed] === null).map(
+    ([given, needed]) => ({
+      field: needed,
+      problem: `is missing: ${CONFIG_KEYS[given].env} is set and needs it`,
+    }),
+  )
 }
 
 function checkPublicUrl({ publicBaseUrl, baseDomain }: PublicAddresses): Contradiction[] {
