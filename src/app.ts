@@ -22,6 +22,7 @@ import { createFaultPoint, FAULT_POINT_FILE } from './lib/fault-point.ts'
 import { readHostId } from './lib/host-id.ts'
 import { newId } from './lib/ids.ts'
 import type { Logger } from './lib/logger.ts'
+import { createMailer } from './mail/create-mailer.ts'
 import { createProcessRuntime } from './runtimes/process/process-runtime.ts'
 import { keyStatus } from './secrets/key-status.ts'
 import type { InstanceKeyring } from './secrets/open-keyring.ts'
@@ -82,6 +83,7 @@ export async function createApp(options: {
     ...base,
     clock,
     newId,
+    mailer: createMailer({ ...config, log: base.log.child({ room: 'mail' }) }),
     events: engineDeps.events,
     deployments: {
       reconcile: (projectId: string, signal: AbortSignal) =>

@@ -8,7 +8,8 @@ import { createDeploymentEvents } from '../deployments/deployment-events.ts'
 import { createApiToken } from '../identity/api-tokens.ts'
 import { systemClock, toIsoTime } from '../lib/clock.ts'
 import { newId } from '../lib/ids.ts'
-import { createLogger } from '../lib/logger.ts'
+import { createLogger, silentLogger } from '../lib/logger.ts'
+import { createMailer } from '../mail/create-mailer.ts'
 import { createKeyring } from '../secrets/keyring.ts'
 import { createRedactor } from '../secrets/redactor.ts'
 import { buildApi } from './build-api.ts'
@@ -90,6 +91,7 @@ function standIns(db: Database, directory: string) {
     newId,
     keyring: createKeyring([{ id: 'k1', bytes: new Uint8Array(32).fill(7) }]),
     redactor: createRedactor(),
+    mailer: createMailer({ smtpUrl: null, mailFrom: null, log: silentLogger }),
     events: createDeploymentEvents(),
     logPlaces: { directory: join(directory, 'logs'), rotatedDirectory: join(directory, 'rotated') },
     instance: {

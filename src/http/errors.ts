@@ -25,6 +25,8 @@ export const STATUS_OF_CODE: ReadonlyMap<string, ContentfulStatusCode> = new Map
   ['domain.too_many', 409],
   ['domain.invalid', 422],
   ['token.not_found', 404],
+  ['mail.not_configured', 409],
+  ['mail.failed', 502],
   ['deployment.not_found', 404],
   ['deployment.not_cancellable', 409],
   ['deployment.nothing_to_deploy', 409],

@@ -6,6 +6,7 @@ import type { ReconcileOutcome } from '../deployments/reconcile-branch.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { NewId } from '../lib/ids.ts'
 import type { Logger } from '../lib/logger.ts'
+import type { Mailer } from '../mail/create-mailer.ts'
 import type { Keyring } from '../secrets/keyring.ts'
 import type { Redactor } from '../secrets/redactor.ts'
 import type { Isolation } from '../spawner/spawner.ts'
@@ -72,6 +73,7 @@ export interface HttpApp {
   clock: Clock
   newId: NewId
   log: Logger
+  mailer: Mailer
   keyring: Pick<Keyring, 'seal' | 'open'>
   redactor: Pick<Redactor, 'redact'>
   deployments: DeploymentCommands
