@@ -100,6 +100,9 @@ function failed(to: string, reason: string): OperationError {
 /** What a person can act on. The server's own words are in the log alone: they may repeat what we sent. */
 function reasonOf(error: unknown): string {
   const { code, responseCode } = error as { code?: unknown; responseCode?: unknown }
+  if (/certificate/i.test(messageOf(error))) {
+    return 'the certificate of the mail server could not be verified'
+  }
   const number = typeof responseCode === 'number' ? ` (${responseCode})` : ''
   switch (code) {
     case 'EAUTH':
@@ -110,7 +113,7 @@ function reasonOf(error: unknown): string {
     case 'EMESSAGE':
       return `the mail server refused the message${number}`
     case 'ETLS':
-      return 'the mail server offered no encryption that could be verified'
+      return 'the mail server offered no encryption'
     case 'EABORT':
       return 'the request was given up'
     case 'ETIMEDOUT':
