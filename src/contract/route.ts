@@ -14,7 +14,8 @@ export interface RouteDefinition {
   readonly summary: string
   readonly params?: z.ZodObject
   readonly query?: z.ZodObject
-  readonly body?: z.ZodObject
+  /** `raw`: the bytes as they came, at most 1 MiB, for signatures over them. */
+  readonly body?: z.ZodObject | 'raw'
   readonly response: RouteResponse
   /** Of the answer when it succeeds. */
   readonly status: 200 | 201 | 202 | 204
@@ -22,8 +23,9 @@ export interface RouteDefinition {
   readonly errors: readonly number[]
 }
 
-type Parsed<Schema> = Schema extends z.ZodType ? z.output<Schema> : undefined
-type Given<Schema> = Schema extends z.ZodType ? z.input<Schema> : undefined
+type Raw<Schema> = Schema extends 'raw' ? Uint8Array : undefined
+type Parsed<Schema> = Schema extends z.ZodType ? z.output<Schema> : Raw<Schema>
+type Given<Schema> = Schema extends z.ZodType ? z.input<Schema> : Raw<Schema>
 
 /** What a handler of the route is given, after validation. */
 export interface RouteInput<Route extends RouteDefinition> {

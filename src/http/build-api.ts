@@ -23,7 +23,13 @@ export function buildApi(app: HttpApp, stopping: AbortSignal): Api {
   api.openAPIRegistry.registerComponent('securitySchemes', 'token', {
     type: 'http',
     scheme: 'bearer',
-    description: 'An API token, nsk_…',
+    description: 'An API token, nsk_…, or a session of Clerk',
+  })
+  api.openAPIRegistry.registerComponent('securitySchemes', 'session', {
+    type: 'apiKey',
+    in: 'cookie',
+    name: '__Host-nanoscale.session',
+    description: 'The session of a browser; what changes something needs an Origin too',
   })
   return api
 }

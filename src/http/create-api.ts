@@ -1,9 +1,7 @@
-import { createRoute, OpenAPIHono, type RouteConfig } from '@hono/zod-openapi'
+import { createRoute, OpenAPIHono } from '@hono/zod-openapi'
 import type { Context, MiddlewareHandler } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
 import { secureHeaders } from 'hono/secure-headers'
 
-import { errorBody } from '../contract/common.ts'
 import { PERMISSIONS } from '../contract/permissions.ts'
 import type { RouteDefinition } from '../contract/route.ts'
 import { ROUTES, type RouteId } from '../contract/routes.ts'
@@ -11,10 +9,12 @@ import { authenticate } from '../identity/authenticate.ts'
 import { actorOf, type Principal } from '../identity/principal.ts'
 import { messageOf, OperationError } from '../lib/errors.ts'
 import { answerOf, detailsOf, type ErrorAnswer } from './errors.ts'
-import { streamResponse } from './event-stream.ts'
-import type { EventAnswer, Handlers, RequestFacts } from './handler.ts'
+import type { Handlers, RequestFacts } from './handler.ts'
 import type { HttpApp } from './http-app.ts'
+import { openApiOf } from './openapi-route.ts'
+import { limitBody, readRawBody, requireJson } from './read-body.ts'
 import type { RequestMetrics } from './request-metrics.ts'
+import { respond, withinDeadline } from './respond.ts'
 
 /** `operator` comes only from the Unix socket's listener. */
 export type Channel = 'operator' | 'network'
@@ -28,7 +28,6 @@ export type Api = OpenAPIHono<ApiEnv>
 
 type AnyHandler = (input: object, request: RequestFacts) => Promise<unknown>
 
-const MAX_BODY_BYTES = 1_048_576
 const DEADLINE_MS = 60_000
 
 interface ApiDeps extends Pick<HttpApp, 'db' | 'clock' | 'newId' | 'log'> {
@@ -74,13 +73,15 @@ function addRoute(deps: ApiDeps, api: Api, id: RouteId, handler: AnyHandler): vo
     await next()
   }
   // Whoever is not admitted cannot make us hold a body.
-  const middleware = route.body === undefined ? [admit] : [admit, limitBody]
+  const middleware = [admit]
+  if (route.body !== undefined) middleware.push(limitBody)
+  if (route.body !== undefined && route.body !== 'raw') middleware.push(requireJson)
   api.openapi(createRoute({ ...openApiOf(id, route), middleware }), (async (c: Context<ApiEnv>) => {
     const request = c.req as unknown as { valid(target: string): unknown }
     const input = {
       params: route.params === undefined ? undefined : request.valid('param'),
       query: route.query === undefined ? undefined : request.valid('query'),
-      body: route.body === undefined ? undefined : request.valid('json'),
+      body: await bodyOf(route, c),
     }
     const facts = factsOf(deps, route, c)
     const answer = await withinDeadline(handler(input, facts), facts.signal)
@@ -89,13 +90,11 @@ function addRoute(deps: ApiDeps, api: Api, id: RouteId, handler: AnyHandler): vo
   }) as never)
 }
 
-const limitBody: MiddlewareHandler<ApiEnv> = bodyLimit({
-  maxSize: MAX_BODY_BYTES,
-  onError: () => {
-    const limit = MAX_BODY_BYTES / 1024
-    throw new OperationError('http.too_large', `Cannot read the body: it is over ${limit} KiB`)
-  },
-})
+async function bodyOf(route: RouteDefinition, c: Context<ApiEnv>): Promise<unknown> {
+  if (route.body === undefined) return undefined
+  if (route.body === 'raw') return await readRawBody(c)
+  return (c.req as unknown as { valid(target: string): unknown }).valid('json')
+}
 
 async function principalOf(
   deps: ApiDeps,
@@ -132,6 +131,9 @@ function factsOf(deps: ApiDeps, route: RouteDefinition, c: Context<ApiEnv>): Req
   const principal = c.get('principal')
   const request = { address: null, requestId: c.get('requestId') }
   return {
+    ...request,
+    headers: c.req.raw.headers,
+    cookieHeader: c.req.header('cookie') ?? null,
     principal,
     actor:
       principal === null
@@ -141,48 +143,6 @@ function factsOf(deps: ApiDeps, route: RouteDefinition, c: Context<ApiEnv>): Req
     prefersText: accept.includes('text/plain') && !accept.includes('text/event-stream'),
     signal: AbortSignal.any(signals),
   }
-}
-
-async function withinDeadline<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  const aborted = Promise.withResolvers<never>()
-  const onAbort = () => {
-    aborted.reject(new OperationError('http.deadline', 'Cannot answer in time: try again'))
-  }
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([work, aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
-}
-
-interface Respondent extends RequestFacts {
-  tellFailure: (error: unknown) => { error: string }
-}
-
-function respond(route: RouteDefinition, answer: unknown, facts: Respondent): Response {
-  if (answer instanceof Response) return answer
-  const { status } = route
-  switch (route.response) {
-    case 'empty':
-      return new Response(null, { status })
-    case 'text':
-      return text(String(answer), 'text/plain; version=0.0.4; charset=utf-8')
-    case 'html':
-      return text(String(answer), 'text/html; charset=utf-8')
-    case 'events':
-      return streamResponse((answer as EventAnswer).events, {
-        signal: facts.signal,
-        format: facts.prefersText ? 'text' : 'events',
-        tellFailure: facts.tellFailure,
-      })
-    default:
-      return Response.json(answer, { status })
-  }
-}
-
-function text(content: string, contentType: string): Response {
-  return new Response(content, { headers: { 'content-type': contentType } })
 }
 
 function accessLog(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
@@ -205,6 +165,7 @@ function accessLog(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
 
 function failure(deps: ApiDeps, error: unknown, c: Context<ApiEnv>): Response {
   const answer = answerAndLog(deps, error, c.get('requestId'))
+  if (answer.retryAfter !== undefined) c.header('retry-after', String(answer.retryAfter))
   return c.json(answer.body, answer.status)
 }
 
@@ -215,50 +176,4 @@ function answerAndLog(deps: ApiDeps, error: unknown, requestId: string): ErrorAn
     deps.log.error('A request failed', { requestId, reason: messageOf(error), stack })
   }
   return answer
-}
-
-function openApiOf(id: RouteId, route: RouteDefinition): RouteConfig {
-  const error = (description: string) => ({
-    description,
-    content: { 'application/json': { schema: errorBody } },
-  })
-  const statuses = [...route.errors, 500]
-  const open = PERMISSIONS[id].who === 'everyone'
-  if (!open) statuses.push(401)
-  if (route.body !== undefined || route.query !== undefined) statuses.push(422)
-  return {
-    method: route.method.toLowerCase() as 'get',
-    path: route.path,
-    operationId: id,
-    summary: route.summary,
-    ...(open ? {} : { security: [{ token: [] }] }),
-    request: {
-      ...(route.params === undefined ? {} : { params: route.params }),
-      ...(route.query === undefined ? {} : { query: route.query }),
-      ...(route.body === undefined
-        ? {}
-        : { body: { required: true, content: { 'application/json': { schema: route.body } } } }),
-    },
-    responses: {
-      [route.status]: successOf(route),
-      ...Object.fromEntries(statuses.map((status) => [status, error(`Error ${status}`)])),
-    },
-  }
-}
-
-function successOf(route: RouteDefinition): RouteConfig['responses'][string] {
-  const description = route.summary
-  const plain = { schema: { type: 'string' as const } }
-  switch (route.response) {
-    case 'empty':
-      return { description }
-    case 'text':
-      return { description, content: { 'text/plain': plain } }
-    case 'html':
-      return { description, content: { 'text/html': plain } }
-    case 'events':
-      return { description, content: { 'text/event-stream': plain, 'text/plain': plain } }
-    default:
-      return { description, content: { 'application/json': { schema: route.response } } }
-  }
 }

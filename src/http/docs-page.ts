@@ -40,7 +40,7 @@ function section(id: RouteId, route: RouteDefinition): string {
     `<p>Allowed for ${WHO[who]}.${needed} Answers ${[route.status, ...route.errors].join(', ')}.</p>`,
     fields('Parameters', route.params),
     fields('Query', route.query),
-    fields('Body', route.body),
+    route.body === 'raw' ? '<p>Body: the bytes of the sender</p>' : fields('Body', route.body),
     typeof route.response === 'string'
       ? `<p>Answer: ${route.response}</p>`
       : fields('Answer', route.response),

@@ -12,6 +12,7 @@ export const STATUS_OF_CODE: ReadonlyMap<string, ContentfulStatusCode> = new Map
   ['http.unauthorized', 401],
   ['http.forbidden', 403],
   ['http.too_large', 413],
+  ['http.unsupported_media_type', 415],
   ['http.invalid', 422],
   ['http.deadline', 503],
   ['project.not_found', 404],
@@ -56,6 +57,8 @@ export interface ErrorAnswer {
     details?: Readonly<Record<string, readonly string[]>>
     request_id?: string
   }
+  /** Seconds, for the header of that name. */
+  retryAfter?: number
   /** Nobody expected it: it must be logged, since the answer says nothing. */
   unexpected: boolean
 }
@@ -67,7 +70,9 @@ export function answerOf(error: unknown, requestId: string): ErrorAnswer {
     if (status !== undefined) {
       const details = error.details === undefined ? {} : { details: error.details }
       const body = { error: error.message, code: error.code, ...details }
-      return { status, body, unexpected: false }
+      const answer = { status, body, unexpected: false }
+      if (error.retryAfterSeconds === undefined) return answer
+      return { ...answer, retryAfter: Math.max(1, Math.ceil(error.retryAfterSeconds)) }
     }
   }
   if (error instanceof HTTPException && error.status === 400) {

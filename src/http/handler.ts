@@ -5,10 +5,15 @@ import type { Membership, Principal } from '../identity/principal.ts'
 
 /** What a handler may know of a request besides its validated input. */
 export interface RequestFacts {
-  /** Null on public routes alone. */
+  /** Null on public routes alone, when nobody has signed in. */
   principal: Principal | null
-  /** The same, as the audit names it; on public routes nobody in particular. */
+  /** The same, as the audit names it. */
   actor: Actor
+  requestId: string
+  /** Of the client, as far as proxies that we trust tell; null over the operator's socket. */
+  address: string | null
+  headers: Headers
+  cookieHeader: string | null
   /** Of the stream that a client resumes. */
   lastEventId: string | null
   /** The client wants text instead of events. */

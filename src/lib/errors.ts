@@ -2,17 +2,24 @@ type Details = Readonly<Record<string, readonly string[]>>
 
 /**
  * A failure that a person can act on. `code` is `room.reason` and is public API: the HTTP status is derived from it in
- * one place (`http/errors.ts`). `details` maps a field to what is wrong with it.
+ * one place (`http/errors.ts`). `details` maps a field to what is wrong with it; `retryAfterSeconds` is when the same may
+ * work.
  */
 export class OperationError extends Error {
   override readonly name = 'OperationError'
   readonly code: string
   readonly details: Details | undefined
+  readonly retryAfterSeconds: number | undefined
 
-  constructor(code: string, message: string, options: { cause?: unknown; details?: Details } = {}) {
+  constructor(
+    code: string,
+    message: string,
+    options: { cause?: unknown; details?: Details; retryAfterSeconds?: number } = {},
+  ) {
     super(message, options.cause === undefined ? {} : { cause: options.cause })
     this.code = code
     this.details = options.details
+    this.retryAfterSeconds = options.retryAfterSeconds
   }
 }
 
