@@ -56,6 +56,13 @@ export const PERMISSIONS: { readonly [Id in RouteId]: Permission } = {
   openapi: everyone,
   docs: everyone,
   appSchema: everyone,
+  'pages.setup': everyone,
+  'pages.signIn': everyone,
+  'pages.acceptInvitation': everyone,
+  'pages.forgotPassword': everyone,
+  'pages.resetPassword': everyone,
+  'pages.account': everyone,
+  'pages.script': everyone,
 
   // Oneself
   me: signedIn,
@@ -82,6 +89,26 @@ export const PERMISSIONS: { readonly [Id in RouteId]: Permission } = {
   'projects.rollback': may('member', 'deployments:write', 'project'),
   'projects.reconcile': may('member', 'deployments:write', 'project'),
   'deployments.cancel': may('member', 'deployments:write', 'deployment'),
+
+  // Organizations, who belongs to them, and who is asked to
+  'organizations.list': signedIn,
+  'organizations.create': may('owner', 'organization:write'),
+  'organizations.read': may('viewer', 'organization:read', 'organization'),
+  'organizations.update': may('owner', 'organization:write', 'organization'),
+  'organizations.close': may('owner', 'organization:write', 'organization'),
+  'organizations.reopen': { ...operator, subject: 'organization' },
+  'metadata.read': may('viewer', 'organization:read', 'organization'),
+  'metadata.update': may('admin', 'organization:write', 'organization'),
+  'members.list': may('viewer', 'organization:read', 'organization'),
+  'members.update': may('owner', 'organization:write', 'organization'),
+  'members.remove': may('owner', 'organization:write', 'organization'),
+  'members.leave': may('viewer', 'organization:write', 'organization'),
+  'members.resetLink': may('owner', 'organization:write', 'organization'),
+  'invitations.list': may('owner', 'organization:read', 'organization'),
+  'invitations.create': may('owner', 'organization:write', 'organization'),
+  'invitations.revoke': may('owner', 'organization:write', 'organization'),
+  'invitations.read': everyone,
+  'invitations.accept': everyone,
 
   // Tokens: everybody's own; those of others are the owners' business
   'tokens.list': may('viewer', 'organization:read'),

@@ -1,5 +1,7 @@
 import { deploymentRoutes } from './deployment-routes.ts'
 import { instanceRoutes } from './instance-routes.ts'
+import { organizationRoutes } from './organization-routes.ts'
+import { pageRoutes } from './page-routes.ts'
 import { projectRoutes } from './project-routes.ts'
 import { tokenRoutes } from './token-routes.ts'
 
@@ -8,7 +10,9 @@ export const ROUTES = {
   ...projectRoutes,
   ...deploymentRoutes,
   ...tokenRoutes,
+  ...organizationRoutes,
   ...instanceRoutes,
+  ...pageRoutes,
 } as const
 
 export type Routes = typeof ROUTES

@@ -85,6 +85,8 @@ function standIns(db: Database, directory: string) {
       pollIntervalSeconds: 60,
       runtime: 'process',
       database: { engine: 'sqlite', path: '' },
+      oidcIssuer: null,
+      oidcName: 'Single sign-on',
     },
     db,
     clock: systemClock,

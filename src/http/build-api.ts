@@ -2,6 +2,7 @@ import { createApi, type Api } from './create-api.ts'
 import { deploymentHandlers } from './deployment-handlers.ts'
 import type { HttpApp } from './http-app.ts'
 import { instanceHandlers } from './instance-handlers.ts'
+import { pageHandlers } from './pages/page-handlers.ts'
 import { projectHandlers } from './project-handlers.ts'
 import { projectSettingsHandlers } from './project-settings-handlers.ts'
 import { createRequestMetrics } from './request-metrics.ts'
@@ -17,6 +18,7 @@ export function buildApi(app: HttpApp, stopping: AbortSignal): Api {
       ...projectSettingsHandlers(app),
       ...deploymentHandlers(app),
       ...tokenHandlers(app),
+      ...pageHandlers(app),
       ...instanceHandlers(app, { metrics, openApiDocument: () => openApiDocument(api, app) }),
     },
   )

@@ -54,7 +54,16 @@ export function createApi(deps: ApiDeps, handlers: Handlers): Api {
       referrerPolicy: 'no-referrer',
       // TLS ends in front of us or nowhere: the decision is the proxy's.
       strictTransportSecurity: false,
-      contentSecurityPolicy: { defaultSrc: ["'none'"], styleSrc: ["'unsafe-inline'"] },
+      contentSecurityPolicy: {
+        defaultSrc: ["'none'"],
+        styleSrc: ["'unsafe-inline'"],
+        scriptSrc: ["'self'"],
+        connectSrc: ["'self'"],
+        baseUri: ["'none'"],
+        // Forms are sent by the script alone, or passwords would stand in addresses.
+        formAction: ["'none'"],
+        frameAncestors: ["'none'"],
+      },
     }),
   )
   for (const id of Object.keys(ROUTES) as RouteId[]) {

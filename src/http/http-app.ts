@@ -68,6 +68,8 @@ export interface HttpApp {
     | 'pollIntervalSeconds'
     | 'runtime'
     | 'database'
+    | 'oidcIssuer'
+    | 'oidcName'
   >
   db: Database
   clock: Clock

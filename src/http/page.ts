@@ -10,17 +10,26 @@ td, th { text-align: left; padding: 0.3rem 0.6rem 0.3rem 0; vertical-align: top;
 details { border-top: 1px solid #8883; padding: 0.4rem 0 } summary { cursor: pointer }
 `
 
-/** A whole HTML page of ours. No scripts and nothing from elsewhere: it reads well offline too. */
-export function page(title: string, body: string): string {
+/**
+ * A whole HTML page of ours, with nothing from elsewhere: it reads well offline too. `more` is for pages with forms: the
+ * address of a script of ours, and further attributes of the body.
+ */
+export function page(
+  title: string,
+  body: string,
+  more: { style?: string; script?: string; body?: string } = {},
+): string {
+  const script =
+    more.script === undefined ? '' : `<script type="module" src="${more.script}"></script>\n`
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escapeHtml(title)}</title>
-<style>${STYLE}</style>
-</head>
-<body>
+<style>${STYLE}${more.style ?? ''}</style>
+${script}</head>
+<body${more.body ?? ''}>
 ${body}
 </body>
 </html>

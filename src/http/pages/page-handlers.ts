@@ -1,0 +1,35 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import type { Config } from '../../config/config.ts'
+import type { Handlers } from '../handler.ts'
+import { accountPage } from './account-page.ts'
+import {
+  acceptInvitationPage,
+  forgotPasswordPage,
+  resetPasswordPage,
+  setupPage,
+  signInPage,
+} from './sign-in-pages.ts'
+
+type PageHandlers = Pick<Handlers, Extract<keyof Handlers, `pages.${string}`>>
+
+/** The pages on which people sign in and look after their account. */
+export function pageHandlers(app: {
+  config: Pick<Config, 'oidcIssuer' | 'oidcName'>
+}): PageHandlers {
+  const oidcName = app.config.oidcIssuer === null ? null : app.config.oidcName
+  const script = readFile(join(import.meta.dirname, 'account.js'), 'utf8')
+  // It is awaited when somebody asks for it, and fails there.
+  script.catch(() => {})
+  return {
+    'pages.setup': () => Promise.resolve(setupPage()),
+    'pages.signIn': () => Promise.resolve(signInPage(oidcName)),
+    'pages.acceptInvitation': () => Promise.resolve(acceptInvitationPage()),
+    'pages.forgotPassword': () => Promise.resolve(forgotPasswordPage()),
+    'pages.resetPassword': () => Promise.resolve(resetPasswordPage()),
+    'pages.account': () => Promise.resolve(accountPage(oidcName)),
+    'pages.script': async () =>
+      new Response(await script, { headers: { 'content-type': 'text/javascript; charset=utf-8' } }),
+  }
+}
