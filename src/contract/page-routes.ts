@@ -1,24 +1,43 @@
 import type { RouteDefinition } from './route.ts'
 
-/** A page for people in a browser; what it shows and does goes through the other routes. */
-function shown<const Path extends string>(path: Path, summary: string) {
-  const response: 'html' = 'html'
-  return { method: 'GET', path, summary, response, status: 200, errors: [] } as const
-}
+/** What every page and script has in common: it is read, and asks nothing. */
+const read = { method: 'GET', status: 200, errors: [] } as const
+const page = { ...read, response: 'html' } as const
+const script = { ...read, response: 'text' } as const
 
+/** Pages for people in a browser, and their scripts. What they show and do goes through the other routes. */
 export const pageRoutes = {
-  'pages.setup': shown('/setup', 'Where the setup link leads'),
-  'pages.signIn': shown('/sign-in', 'Sign in'),
-  'pages.acceptInvitation': shown('/accept-invitation', 'Where an invitation leads'),
-  'pages.forgotPassword': shown('/forgot-password', 'Ask for a link to choose a new password'),
-  'pages.resetPassword': shown('/reset-password', 'Where such a link leads'),
-  'pages.account': shown('/account', 'What a person may see and change of the own account'),
-  'pages.script': {
-    method: 'GET',
-    path: '/account.js',
-    summary: 'The script of these pages',
-    response: 'text',
-    status: 200,
-    errors: [],
+  'pages.setup': { ...page, path: '/setup', summary: 'Where the setup link leads' },
+  'pages.signIn': { ...page, path: '/sign-in', summary: 'Sign in' },
+  'pages.acceptInvitation': {
+    ...page,
+    path: '/accept-invitation',
+    summary: 'Where an invitation leads',
+  },
+  'pages.forgotPassword': {
+    ...page,
+    path: '/forgot-password',
+    summary: 'Ask for a link to choose a new password',
+  },
+  'pages.resetPassword': { ...page, path: '/reset-password', summary: 'Where such a link leads' },
+  'pages.account': {
+    ...page,
+    path: '/account',
+    summary: 'What a person may see and change of the own account',
+  },
+  'scripts.forms': {
+    ...script,
+    path: '/scripts/forms.js',
+    summary: 'What the scripts of these pages share',
+  },
+  'scripts.signIn': {
+    ...script,
+    path: '/scripts/sign-in.js',
+    summary: 'The script of the pages before signing in',
+  },
+  'scripts.account': {
+    ...script,
+    path: '/scripts/account.js',
+    summary: 'The script of the page of the own account',
   },
 } as const satisfies Record<string, RouteDefinition>

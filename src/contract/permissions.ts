@@ -62,7 +62,9 @@ export const PERMISSIONS: { readonly [Id in RouteId]: Permission } = {
   'pages.forgotPassword': everyone,
   'pages.resetPassword': everyone,
   'pages.account': everyone,
-  'pages.script': everyone,
+  'scripts.forms': everyone,
+  'scripts.signIn': everyone,
+  'scripts.account': everyone,
 
   // Oneself
   me: signedIn,

@@ -12,16 +12,13 @@ import {
   signInPage,
 } from './sign-in-pages.ts'
 
-type PageHandlers = Pick<Handlers, Extract<keyof Handlers, `pages.${string}`>>
+type PageHandlers = Pick<Handlers, Extract<keyof Handlers, `pages.${string}` | `scripts.${string}`>>
 
 /** The pages on which people sign in and look after their account. */
 export function pageHandlers(app: {
   config: Pick<Config, 'oidcIssuer' | 'oidcName'>
 }): PageHandlers {
   const oidcName = app.config.oidcIssuer === null ? null : app.config.oidcName
-  const script = readFile(join(import.meta.dirname, 'account.js'), 'utf8')
-  // It is awaited when somebody asks for it, and fails there.
-  script.catch(() => {})
   return {
     'pages.setup': () => Promise.resolve(setupPage()),
     'pages.signIn': () => Promise.resolve(signInPage(oidcName)),
@@ -29,7 +26,13 @@ export function pageHandlers(app: {
     'pages.forgotPassword': () => Promise.resolve(forgotPasswordPage()),
     'pages.resetPassword': () => Promise.resolve(resetPasswordPage()),
     'pages.account': () => Promise.resolve(accountPage(oidcName)),
-    'pages.script': async () =>
-      new Response(await script, { headers: { 'content-type': 'text/javascript; charset=utf-8' } }),
+    'scripts.forms': () => readScript('forms.js'),
+    'scripts.signIn': () => readScript('sign-in.js'),
+    'scripts.account': () => readScript('account.js'),
   }
+}
+
+async function readScript(name: string): Promise<Response> {
+  const text = await readFile(join(import.meta.dirname, 'scripts', name), 'utf8')
+  return new Response(text, { headers: { 'content-type': 'text/javascript; charset=utf-8' } })
 }

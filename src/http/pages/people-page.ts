@@ -30,7 +30,7 @@ ul.codes { list-style: none; padding: 0.75rem 1rem; background: #8881; border-ra
 code { overflow-wrap: anywhere }
 `
 
-/** A page for people, with the one script that its forms need. `name` tells the script which page it is on. */
+/** A page for people, with the script that its forms need. `name` tells the script which page it is on. */
 export function peoplePage(about: {
   name: string
   title: string
@@ -48,7 +48,7 @@ ${body}
 </main>`,
     {
       style: STYLE,
-      script: '/account.js',
+      script: `/scripts/${name === 'account' ? 'account' : 'sign-in'}.js`,
       body: `${wide ? ' class="wide"' : ''} data-page="${name}"`,
     },
   )

@@ -1,0 +1,140 @@
+// @ts-nocheck: a program of the browser, whose types this one does not have.
+/* Becoming somebody: setup, sign-in, invitations and lost passwords. */
+
+import { byId, call, digits, onClick, onSubmit, show, startOidc, tell } from './forms.js'
+
+/** The secret of a link, taken out of the address bar before anything else happens. */
+const token = takeToken()
+
+function takeToken() {
+  const given = new URLSearchParams(location.hash.slice(1)).get('token')
+  if (given !== null) history.replaceState(null, '', location.pathname + location.search)
+  // Kept over a trip to the single sign-on, in this tab alone.
+  const kept = sessionStorage.getItem('nanoscale.token')
+  sessionStorage.removeItem('nanoscale.token')
+  return given ?? kept
+}
+
+/** Where to go after signing in: a path of this site, never another one. */
+function wantedPath() {
+  const wanted = new URLSearchParams(location.search).get('next') ?? '/'
+  const url = URL.parse(wanted, location.origin)
+  const here = url !== null && url.origin === location.origin && /^\/(?![/\\])/.test(wanted)
+  return here && !url.pathname.startsWith('//') ? url.pathname + url.search : '/'
+}
+
+function needsToken() {
+  if (token !== null) return true
+  tell('This link is incomplete, or the page was loaded again. Open the link once more.', 'bad')
+  for (const form of document.querySelectorAll('form')) form.hidden = true
+  show('explanation', false)
+  show('loading', false)
+  return false
+}
+
+function setupPage() {
+  if (!needsToken()) return
+  onSubmit(
+    'setup',
+    (values) => call('POST', '/api/setup', { token, ...values }),
+    () => location.assign('/'),
+  )
+}
+
+function signInPage() {
+  const leave = () => location.assign(wantedPath() + (token === null ? '' : `#token=${token}`))
+  const step = (id, input) => {
+    for (const name of ['first-step', 'second-step', 'recovery-step']) show(name, name === id)
+    byId(input).focus()
+  }
+  onSubmit(
+    'sign-in',
+    (values) => call('POST', '/api/auth/sign-in/email', values),
+    (data) => (data.twoFactorRedirect === true ? step('second-step', 'totp-code') : leave()),
+  )
+  onSubmit(
+    'totp',
+    ({ code }) => call('POST', '/api/auth/two-factor/verify-totp', { code: digits(code) }),
+    leave,
+  )
+  onSubmit(
+    'recovery',
+    ({ code }) => call('POST', '/api/auth/two-factor/verify-backup-code', { code: code.trim() }),
+    leave,
+  )
+  onClick('use-recovery', () => step('recovery-step', 'recovery-code'))
+  onClick('use-totp', () => step('second-step', 'totp-code'))
+  onClick('oidc', () => {
+    if (token !== null) sessionStorage.setItem('nanoscale.token', token)
+    return startOidc('sign_in', wantedPath())
+  })
+  const failure = new URLSearchParams(location.search).get('error')
+  if (failure !== null)
+    tell('The single sign-on did not sign you in. Try again, or use your password.', 'bad')
+}
+
+async function acceptInvitationPage() {
+  if (!needsToken()) return
+  const [invitation, me] = await Promise.all([
+    call('POST', '/api/invitations/read', { token }),
+    call('GET', '/api/me'),
+  ])
+  show('loading', false)
+  if (!invitation.ok) return tell(invitation.data.error, 'bad')
+  const { organization, role, email, account_exists: exists } = invitation.data
+  byId('invited').textContent = `You are invited to join ${organization} as ${role}.`
+  show('invited')
+  const signedInAs = me.ok ? (me.data.user?.email ?? null) : null
+  if (exists && signedInAs !== email) {
+    const other = signedInAs === null ? '' : `You are signed in as ${signedInAs}. `
+    byId('invited').textContent += ` ${other}Sign in as ${email} to accept.`
+    const link = byId('sign-in-first').querySelector('a')
+    link.href = `/sign-in?next=/accept-invitation#token=${encodeURIComponent(token)}`
+    show('sign-in-first')
+    return undefined
+  }
+  const done = () => location.assign('/')
+  const accept = (fields) => call('POST', '/api/invitations/accept', { token, ...fields })
+  byId('accept-new-email').value = email
+  onSubmit('accept-new', ({ name, password }) => accept({ name, password }), done)
+  onSubmit('accept-known', () => accept({}), done)
+  show(exists ? 'accept-known' : 'accept-new')
+  return undefined
+}
+
+function forgotPasswordPage() {
+  onSubmit(
+    'forgot',
+    (values) => call('POST', '/api/auth/request-password-reset', values),
+    (_data, form) => {
+      form.hidden = true
+      show('explanation', false)
+      tell(
+        'If somebody signs in with this address, a link is on its way. No mail after some minutes? Then this NanoScale ' +
+          'cannot send mail: ask an owner of your organization for a link.',
+      )
+    },
+  )
+}
+
+function resetPasswordPage() {
+  if (!needsToken()) return
+  onSubmit(
+    'reset',
+    (values) => call('POST', '/api/auth/reset-password', { token, ...values }),
+    (_data, form) => {
+      form.hidden = true
+      show('explanation', false)
+      tell('The password is set. Sign in with it.')
+    },
+  )
+}
+
+const PAGES = {
+  setup: setupPage,
+  'sign-in': signInPage,
+  'accept-invitation': acceptInvitationPage,
+  'forgot-password': forgotPasswordPage,
+  'reset-password': resetPasswordPage,
+}
+void PAGES[document.body.dataset.page]?.()
