@@ -22,7 +22,7 @@ const ROOMS: Readonly<Record<string, Wall>> = {
   sources: { rooms: ['lib', 'spawner', 'secrets', 'database'], why: '' },
   builds: { rooms: ['lib', 'spawner', 'secrets', 'database', 'sources'], why: '' },
   traffic: { rooms: ['lib', 'database'], why: 'it must outlive the rest' },
-  audit: { rooms: ['lib', 'database', 'secrets'], why: 'every other room writes to it' },
+  audit: { rooms: ['lib', 'database', 'secrets', 'jobs'], why: 'every other room writes to it' },
   mail: { rooms: ['lib'], why: 'it carries what it is given' },
   identity: {
     rooms: ['lib', 'database', 'secrets', 'audit', 'mail', 'jobs', 'contract/permissions.ts'],
