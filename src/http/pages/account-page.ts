@@ -1,5 +1,5 @@
 import { escapeHtml } from '../page.ts'
-import { form, NAME, newPassword, PASSWORD, TOTP_CODE } from './form.ts'
+import { form, NAME, newPassword, PASSWORD, PASSWORD_AGAIN, TOTP_CODE } from './form.ts'
 import { peoplePage } from './people-page.ts'
 
 /** All that somebody may see and change of the own account. The script fills it in, then shows it at once. */
@@ -21,6 +21,7 @@ ${form('change-password', {
     newPassword('newPassword'),
   ],
   submit: 'Change the password',
+  username: true,
   second: true,
 })}</section>
 ${secondFactor()}
@@ -33,7 +34,7 @@ function secondFactor(): string {
   return `<section id="second-factor"><h2>Second factor</h2>
 <div id="factor-off"><p>With a second factor, signing in also asks for a code of an authenticator app. A stolen password is
 then not enough.</p>
-${form('factor-enable', { fields: [PASSWORD], submit: 'Turn it on', second: true })}</div>
+${form('factor-enable', { fields: [PASSWORD_AGAIN], username: true, submit: 'Turn it on', second: true })}</div>
 <div id="factor-confirm" hidden tabindex="-1">
 <p><strong>1.</strong> Add NanoScale to your authenticator app: <a id="otpauth">open the app on this device</a>, or type this
 secret into it:</p>
@@ -44,7 +45,7 @@ They are not shown again.</p>
 <p><strong>3.</strong> Prove that it works. Only then is the second factor on.</p>
 ${form('factor-verify', { fields: [TOTP_CODE], submit: 'Turn it on' })}</div>
 <div id="factor-on" hidden><p>The second factor is on.</p>
-${form('factor-disable', { fields: [PASSWORD], submit: 'Turn it off', second: true })}</div>
+${form('factor-disable', { fields: [PASSWORD_AGAIN], username: true, submit: 'Turn it off', second: true })}</div>
 </section>`
 }
 

@@ -26,11 +26,19 @@ ${field.hint === undefined ? '' : `<p class="hint" id="${id}-hint">${escapeHtml(
 /** A form whose fields the script sends as JSON. Without the script it sends nothing: passwords must not reach a URL. */
 export function form(
   id: string,
-  options: { fields: readonly Field[]; submit: string; hidden?: boolean; second?: boolean },
+  options: {
+    fields: readonly Field[]
+    submit: string
+    hidden?: boolean
+    second?: boolean
+    /** Nobody types who they are, but password managers want to know. */
+    username?: boolean
+  },
 ): string {
-  const { fields, submit, hidden = false, second = false } = options
+  const { fields, submit, hidden = false, second = false, username = false } = options
   return `<form id="${id}" method="post"${hidden ? ' hidden' : ''}>
 <div class="told bad" role="alert" tabindex="-1"></div>
+${username ? '<input class="username" type="text" autocomplete="username" hidden>' : ''}
 ${fields.map((field) => input(id, field)).join('\n')}
 <p><button${second ? ' class="second"' : ''}>${escapeHtml(submit)}</button></p>
 </form>`
@@ -69,6 +77,9 @@ export function newPassword(name: string): Field {
     hint: 'At least 12 characters. A few words that nobody would guess are fine.',
   }
 }
+
+/** Before something that a stolen browser must not be enough for. */
+export const PASSWORD_AGAIN: Field = { ...PASSWORD, label: 'Your password, to be sure it is you' }
 
 export const TOTP_CODE: Field = {
   name: 'code',

@@ -18,8 +18,8 @@ button, .button { font: inherit; font-weight: 600; padding: 0.55rem 1rem; border
   border: 1px solid var(--accent); background: var(--accent); color: var(--on-accent); text-decoration: none;
   display: inline-block; box-sizing: border-box; text-align: center; max-width: 100% }
 button.second, .button.second { background: none; color: var(--accent) }
-.full { width: 100% } [aria-busy=true] button { opacity: 0.6 }
-:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px } h1:focus, .told:focus { outline: none }
+.full, body:not(.wide) form button { width: 100% } [aria-busy=true] button { opacity: 0.6 }
+:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px } h1:focus, .told:focus, section div:focus { outline: none }
 .told { border-left: 4px solid var(--accent); padding: 0.5rem 0.75rem; background: #8881; margin: 0 0 1rem }
 .told.bad { border-color: var(--wrong) } .told:empty, [hidden] { display: none !important }
 ul.rows { list-style: none; padding: 0 } ul.rows li { display: flex; flex-wrap: wrap; gap: 0.5rem 1rem;

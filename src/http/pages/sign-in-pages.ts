@@ -4,7 +4,10 @@ import { peoplePage } from './people-page.ts'
 
 /** Where whoever was given the setup link becomes the first owner. */
 export function setupPage(): string {
-  const body = `<p>This NanoScale belongs to nobody yet. You become its first owner.</p>
+  const body = `<p id="explanation">This NanoScale belongs to nobody yet. You become its first owner.</p>
+<div id="without-token" hidden><p>Only whoever runs this NanoScale can set it up, by a link that stands in its log and that this
+command prints again on the machine itself:</p>
+<pre><code>./nanoscale setup-link</code></pre></div>
 ${form('setup', {
   fields: [
     NAME,

@@ -47,6 +47,7 @@ function showMe({ user, role, organization, organizations }) {
   byId('email').textContent = user.email
   byId('role').textContent = organization === null ? '' : `${role} of ${organization.name}`
   byId('profile-name').value = user.name
+  for (const input of document.querySelectorAll('.username')) input.value = user.email
   byId('organizations').replaceChildren(
     ...organizations.map(({ name, slug, role: theirs }) => row(name, `${slug} · ${theirs}`)),
   )

@@ -36,13 +36,15 @@ export function tell(text, kind = 'good') {
 
 function clearProblems(form) {
   form.querySelector('[role=alert]').textContent = ''
-  for (const input of form.querySelectorAll('input')) {
+  for (const input of form.querySelectorAll('input[name]')) {
     input.removeAttribute('aria-invalid')
     const wrong = byId(`${input.id}-wrong`)
     wrong.hidden = true
     wrong.textContent = ''
   }
 }
+
+const capitalized = (text) => text.slice(0, 1).toUpperCase() + text.slice(1)
 
 /** What is wrong stands at its field, anything else above the form; the first of it has the focus. */
 function showProblems(form, { error, details = {} }) {
@@ -56,7 +58,7 @@ function showProblems(form, { error, details = {} }) {
     }
     input.setAttribute('aria-invalid', 'true')
     const wrong = byId(`${input.id}-wrong`)
-    wrong.textContent = messages.join('. ')
+    wrong.textContent = capitalized(messages.join('. '))
     wrong.hidden = false
     first ??= input
   }

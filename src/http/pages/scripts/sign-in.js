@@ -25,6 +25,7 @@ function wantedPath() {
 
 function needsToken() {
   if (token !== null) return true
+  show('without-token')
   tell('This link is incomplete, or the page was loaded again. Open the link once more.', 'bad')
   for (const form of document.querySelectorAll('form')) form.hidden = true
   show('explanation', false)
