@@ -1,8 +1,9 @@
 import { nanoscaleSchema } from '../builds/nanoscale-json.ts'
+import type { Principal } from '../identity/principal.ts'
 import { OperationError } from '../lib/errors.ts'
 import { docsPage } from './docs-page.ts'
 import type { Handlers, StreamEvent } from './handler.ts'
-import { homePage } from './home-page.ts'
+import { homePage, type Viewer } from './home-page.ts'
 import type { HttpApp, RotationProgress } from './http-app.ts'
 import type { RequestMetrics } from './request-metrics.ts'
 import { readStateMetrics } from './state-metrics.ts'
@@ -64,8 +65,14 @@ function factHandlers(app: HttpApp, deps: InstanceHandlerDeps) {
     openapi: () => Promise.resolve(deps.openApiDocument()),
     appSchema: () => Promise.resolve(nanoscaleSchema()),
     docs: () => Promise.resolve(docsPage()),
-    home: () => Promise.resolve(homePage(app.config)),
+    home: async (_input, request) => homePage(app.config, await viewerOf(app, request.principal)),
   } satisfies Partial<InstanceHandlers>
+}
+
+async function viewerOf(app: Pick<HttpApp, 'db'>, principal: Principal | null): Promise<Viewer> {
+  if (principal?.kind === 'user') return { kind: 'person', name: principal.name }
+  const anybody = await app.db.selectFrom('users').select('id').limit(1).executeTakeFirst()
+  return { kind: anybody === undefined ? 'nobodyYet' : 'stranger' }
 }
 
 function keyHandlers(app: HttpApp) {

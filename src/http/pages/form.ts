@@ -1,3 +1,4 @@
+import { MIN_PASSWORD_LENGTH } from '../../identity/sign-in/library-options.ts'
 import { escapeHtml } from '../page.ts'
 
 interface Field {
@@ -74,7 +75,7 @@ export function newPassword(name: string): Field {
     label: name === 'password' ? 'Password' : 'New password',
     type: 'password',
     autocomplete: 'new-password',
-    hint: 'At least 12 characters. A few words that nobody would guess are fine.',
+    hint: `At least ${MIN_PASSWORD_LENGTH} characters. A few words that nobody would guess are fine.`,
   }
 }
 
