@@ -17,6 +17,8 @@ import type { InstanceLogPlaces } from './deployments/instance-logs.ts'
 import { reconcileBranch } from './deployments/reconcile-branch.ts'
 import { examine } from './doctor/examine.ts'
 import { ensureDefaultOrganization } from './identity/organizations.ts'
+import { createOidc } from './identity/oidc/create-oidc.ts'
+import { createSignIn } from './identity/sign-in/create-sign-in.ts'
 import { systemClock, toIsoTime } from './lib/clock.ts'
 import { createFaultPoint, FAULT_POINT_FILE } from './lib/fault-point.ts'
 import { readHostId } from './lib/host-id.ts'
@@ -91,6 +93,9 @@ export async function createApp(options: {
       wake: () => engine.wake(),
     },
     publishRoutes: engine.publishRoutes,
+    signIn: await createSignIn({ ...base, clock, newId }),
+    oidc: createOidc({ ...base, clock }),
+    clerkSessions: null,
     instance: await createInstanceOperations(base, engine.booted),
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
   }

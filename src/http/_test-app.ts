@@ -4,14 +4,22 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import type { Database } from '../database/database.ts'
+import type { Role } from '../database/schema.ts'
 import { createDeploymentEvents } from '../deployments/deployment-events.ts'
-import { createApiToken } from '../identity/api-tokens.ts'
+import { createSessionCookies } from '../identity/sign-in/session-cookie.ts'
 import { systemClock, toIsoTime } from '../lib/clock.ts'
 import { newId } from '../lib/ids.ts'
 import { createLogger, silentLogger } from '../lib/logger.ts'
 import { createMailer } from '../mail/create-mailer.ts'
 import { createKeyring } from '../secrets/keyring.ts'
 import { createRedactor } from '../secrets/redactor.ts'
+import {
+  addPerson,
+  addToken,
+  type PersonOptions,
+  type TestPerson,
+  type TokenOptions,
+} from './_test-people.ts'
 import { buildApi } from './build-api.ts'
 import type { Api, Channel } from './create-api.ts'
 import type { HttpApp } from './http-app.ts'
@@ -25,8 +33,16 @@ export interface TestApp extends Disposable {
   stop: () => void
   /** As the operator over the socket, unless a token is given. */
   request(method: string, path: string, options?: SendOptions): Promise<Response>
-  tokenOf(organizationId: string): Promise<string>
+  tokenOf(organizationId: string, options?: TokenOptions): Promise<string>
+  /** A new person of this role, or of no organization, who asks from a page of ours by a session's cookie. */
+  as(role: Role | null, options?: PersonOptions): Promise<TestBrowser>
 }
+
+type Ask = (method: string, path: string, options?: SendOptions) => Promise<Response>
+export type TestBrowser = Ask & TestPerson
+
+/** The only origin from which browsers may change something. */
+export const PUBLIC_URL = 'https://nanoscale.example.com'
 
 export const REPO = { repo_url: 'https://git.example.com/you/shop', branch: 'main' }
 
@@ -61,9 +77,15 @@ export function testApp(db: Database, overrides: Partial<HttpApp> = {}): TestApp
     published: () => published,
     stop: () => stopping.abort(),
     request: (method, path, options = {}) => send(api, method, path, options),
-    tokenOf: async (organizationId) => {
-      const options = { organizationId, name: 'test', expiresInDays: null }
-      return (await createApiToken({ db, clock: systemClock, newId }, options)).token
+    tokenOf: async (organizationId, options) =>
+      (await addToken(app, organizationId, options)).token,
+    as: async (role, options) => {
+      const { cookies } = app.signIn
+      const person = await addPerson({ db, clock: app.clock, cookies }, role, options)
+      const headers = { cookie: person.cookie, origin: PUBLIC_URL }
+      const ask: Ask = (method, path, sent = {}) =>
+        send(api, method, path, { token: null, ...sent, headers: { ...headers, ...sent.headers } })
+      return Object.assign(ask, person)
     },
     [Symbol.dispose]: () => {
       stopping.abort()
@@ -79,12 +101,14 @@ function standIns(db: Database, directory: string) {
       port: 0,
       dataDirectory: directory,
       baseDomain: 'apps.example.com',
-      publicBaseUrl: 'https://nanoscale.example.com',
+      publicBaseUrl: PUBLIC_URL,
       trafficUrl: 'http://*.apps.example.com:8080',
       gitHosts: ['git.example.com'],
       pollIntervalSeconds: 60,
       runtime: 'process',
       database: { engine: 'sqlite', path: '' },
+      trustedProxies: [],
+      requestsPerMinute: 100_000,
       oidcIssuer: null,
       oidcName: 'Single sign-on',
     },
@@ -93,6 +117,14 @@ function standIns(db: Database, directory: string) {
     newId,
     keyring: createKeyring([{ id: 'k1', bytes: new Uint8Array(32).fill(7) }]),
     redactor: createRedactor(),
+    // Checks sessions; tests of signing in give a real one.
+    oidc: null,
+    signIn: {
+      cookies: createSessionCookies({ publicBaseUrl: PUBLIC_URL, secret: 'test', sessionDays: 7 }),
+      call: () => Promise.reject(new Error('This test has no library to sign in with')),
+      hashPassword: () => Promise.reject(new Error('This test has no library to sign in with')),
+    },
+    clerkSessions: null,
     mailer: createMailer({ smtpUrl: null, mailFrom: null, log: silentLogger }),
     events: createDeploymentEvents(),
     logPlaces: { directory: join(directory, 'logs'), rotatedDirectory: join(directory, 'rotated') },
@@ -112,17 +144,20 @@ function standIns(db: Database, directory: string) {
   } satisfies Partial<HttpApp>
 }
 
-interface SendOptions {
+export interface SendOptions {
   body?: unknown
+  /** Null: a request over the network without one. Left out: as the operator, over the socket. */
   token?: string | null
   headers?: Record<string, string>
+  /** Of the connection's other end. */
+  address?: string
 }
 
 async function send(
   api: Api,
   method: string,
   path: string,
-  { body, token, headers }: SendOptions,
+  { body, token, headers, address = '192.0.2.1' }: SendOptions,
 ): Promise<Response> {
   const channel: Channel = token === undefined ? 'operator' : 'network'
   const text = typeof body === 'string' ? body : JSON.stringify(body)
@@ -135,7 +170,7 @@ async function send(
     },
     ...(body === undefined ? {} : { body: text }),
   }
-  return await api.request(path, init, { channel })
+  return await api.request(path, init, { channel, address })
 }
 
 /** A second organization, to look at things of the first from. */

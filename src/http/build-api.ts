@@ -1,7 +1,12 @@
 import { createApi, type Api } from './create-api.ts'
 import { deploymentHandlers } from './deployment-handlers.ts'
 import type { HttpApp } from './http-app.ts'
+import { identityHandlers } from './identity-handlers.ts'
 import { instanceHandlers } from './instance-handlers.ts'
+import { invitationHandlers } from './invitation-handlers.ts'
+import { meHandler } from './me-handler.ts'
+import { memberHandlers } from './member-handlers.ts'
+import { organizationHandlers } from './organization-handlers.ts'
 import { pageHandlers } from './pages/page-handlers.ts'
 import { projectHandlers } from './project-handlers.ts'
 import { projectSettingsHandlers } from './project-settings-handlers.ts'
@@ -18,7 +23,12 @@ export function buildApi(app: HttpApp, stopping: AbortSignal): Api {
       ...projectSettingsHandlers(app),
       ...deploymentHandlers(app),
       ...tokenHandlers(app),
+      ...meHandler(app),
+      ...organizationHandlers(app),
+      ...memberHandlers(app),
+      ...invitationHandlers(app),
       ...pageHandlers(app),
+      ...identityHandlers(app),
       ...instanceHandlers(app, { metrics, openApiDocument: () => openApiDocument(api, app) }),
     },
   )
@@ -30,7 +40,7 @@ export function buildApi(app: HttpApp, stopping: AbortSignal): Api {
   api.openAPIRegistry.registerComponent('securitySchemes', 'session', {
     type: 'apiKey',
     in: 'cookie',
-    name: '__Host-nanoscale.session',
+    name: app.signIn.cookies.name,
     description: 'The session of a browser; what changes something needs an Origin too',
   })
   return api

@@ -2,12 +2,12 @@ import { createRoute, OpenAPIHono } from '@hono/zod-openapi'
 import type { Context, MiddlewareHandler } from 'hono'
 import { secureHeaders } from 'hono/secure-headers'
 
-import { PERMISSIONS } from '../contract/permissions.ts'
 import type { RouteDefinition } from '../contract/route.ts'
 import { ROUTES, type RouteId } from '../contract/routes.ts'
-import { authenticate } from '../identity/authenticate.ts'
 import { actorOf, type Principal } from '../identity/principal.ts'
-import { messageOf, OperationError } from '../lib/errors.ts'
+import { messageOf } from '../lib/errors.ts'
+import { createAdmission, credentialOf, type Admission, type Ask } from './admission.ts'
+import { createClientAddress, type ClientAddress } from './client-address.ts'
 import { answerOf, detailsOf, type ErrorAnswer } from './errors.ts'
 import type { Handlers, RequestFacts } from './handler.ts'
 import type { HttpApp } from './http-app.ts'
@@ -15,13 +15,20 @@ import { openApiOf } from './openapi-route.ts'
 import { limitBody, readRawBody, requireJson } from './read-body.ts'
 import type { RequestMetrics } from './request-metrics.ts'
 import { respond, withinDeadline } from './respond.ts'
+import { createStreamSlots, watchAccess, type StreamSlots } from './stream-access.ts'
 
 /** `operator` comes only from the Unix socket's listener. */
 export type Channel = 'operator' | 'network'
 
 export interface ApiEnv {
-  Bindings: { channel?: Channel }
-  Variables: { requestId: string; principal: Principal | null; routeId: RouteId }
+  /** `address` is that of the connection's other end. */
+  Bindings: { channel?: Channel; address?: string | null }
+  Variables: {
+    requestId: string
+    address: string | null
+    principal: Principal | null
+    routeId: RouteId
+  }
 }
 
 export type Api = OpenAPIHono<ApiEnv>
@@ -30,14 +37,29 @@ type AnyHandler = (input: object, request: RequestFacts) => Promise<unknown>
 
 const DEADLINE_MS = 60_000
 
-interface ApiDeps extends Pick<HttpApp, 'db' | 'clock' | 'newId' | 'log'> {
+interface ApiOptions extends Pick<
+  HttpApp,
+  'db' | 'clock' | 'newId' | 'log' | 'config' | 'signIn' | 'clerkSessions'
+> {
   metrics: Pick<RequestMetrics, 'record'>
   /** Aborts when the server stops, so that streams end. */
   stopping: AbortSignal
 }
 
+interface ApiDeps extends ApiOptions {
+  admission: Admission
+  clientAddress: ClientAddress
+  streams: StreamSlots
+}
+
 /** The API as one Hono app: every route of the contract with its handler, behind authentication and validation. */
-export function createApi(deps: ApiDeps, handlers: Handlers): Api {
+export function createApi(options: ApiOptions, handlers: Handlers): Api {
+  const deps: ApiDeps = {
+    ...options,
+    admission: createAdmission(options),
+    clientAddress: createClientAddress(options.config.trustedProxies),
+    streams: createStreamSlots(),
+  }
   const api: Api = new OpenAPIHono<ApiEnv>({
     defaultHook: (result, c) => {
       if (result.success) return undefined
@@ -78,8 +100,12 @@ function addRoute(deps: ApiDeps, api: Api, id: RouteId, handler: AnyHandler): vo
   const route: RouteDefinition = ROUTES[id]
   const admit: MiddlewareHandler<ApiEnv> = async (c, next) => {
     c.set('routeId', id)
-    c.set('principal', await principalOf(deps, id, c))
+    const { principal, renewedCookie } = await deps.admission.admit(askOf(id, c))
+    c.set('principal', principal)
     await next()
+    // A handler that gives or takes the session's cookie knows better.
+    const renews = renewedCookie !== null && !c.res.headers.has('set-cookie')
+    if (renews) c.header('set-cookie', renewedCookie)
   }
   // Whoever is not admitted cannot make us hold a body.
   const middleware = [admit]
@@ -93,10 +119,48 @@ function addRoute(deps: ApiDeps, api: Api, id: RouteId, handler: AnyHandler): vo
       body: await bodyOf(route, c),
     }
     const facts = factsOf(deps, route, c)
-    const answer = await withinDeadline(handler(input, facts), facts.signal)
     const tellFailure = (error: unknown) => answerAndLog(deps, error, c.get('requestId')).body
-    return respond(route, answer, { ...facts, tellFailure })
+    if (route.response === 'events') {
+      const stream = openStream(deps, askOf(id, c), facts)
+      const streamFacts = { ...facts, signal: stream.signal }
+      try {
+        const answer = await withinDeadline(handler(input, streamFacts), stream.signal)
+        return respond(route, answer, { ...streamFacts, tellFailure, onEnd: stream.close })
+      } catch (error) {
+        stream.close()
+        throw error
+      }
+    }
+    const answer = await withinDeadline(handler(input, facts), facts.signal)
+    return respond(route, answer, { ...facts, tellFailure, onEnd: () => {} })
   }) as never)
+}
+
+/** A stream is its reader's only as long as they may read it, and takes one of their slots. */
+function openStream(deps: ApiDeps, ask: Ask, { principal, signal }: RequestFacts) {
+  const limited = principal !== null && principal.kind !== 'operator'
+  const release = limited ? deps.streams.take(credentialOf(principal)) : () => {}
+  const ended = new AbortController()
+  const open = AbortSignal.any([signal, ended.signal])
+  const lost = watchAccess(deps.clock, () => deps.admission.confirm(ask), open)
+  const close = () => {
+    release()
+    ended.abort()
+  }
+  // A client that goes before it reads anything ends no stream.
+  signal.addEventListener('abort', close, { once: true })
+  return { signal: AbortSignal.any([signal, lost]), close }
+}
+
+function askOf(routeId: RouteId, c: Context<ApiEnv>): Ask {
+  return {
+    routeId,
+    channel: c.env?.channel ?? 'network',
+    subjectId: c.req.param('id') ?? null,
+    headers: c.req.raw.headers,
+    address: c.get('address'),
+    requestId: c.get('requestId'),
+  }
 }
 
 async function bodyOf(route: RouteDefinition, c: Context<ApiEnv>): Promise<unknown> {
@@ -105,40 +169,12 @@ async function bodyOf(route: RouteDefinition, c: Context<ApiEnv>): Promise<unkno
   return (c.req as unknown as { valid(target: string): unknown }).valid('json')
 }
 
-async function principalOf(
-  deps: ApiDeps,
-  id: RouteId,
-  c: Context<ApiEnv>,
-): Promise<Principal | null> {
-  const { who } = PERMISSIONS[id]
-  if (who === 'everyone') return null
-  const principal = await authenticate(deps, {
-    channel: c.env?.channel ?? 'network',
-    authorization: c.req.header('authorization'),
-    organizationSlug: c.req.header('x-nanoscale-organization'),
-  })
-  if (principal === null) {
-    c.header('www-authenticate', 'Bearer')
-    throw new OperationError(
-      'http.unauthorized',
-      'Cannot tell who asks: send "Authorization: Bearer nsk_…" with a valid API token',
-    )
-  }
-  if (who === 'operator' && principal.kind !== 'operator') {
-    throw new OperationError(
-      'http.forbidden',
-      'Cannot do this with an API token: run the command on the machine of NanoScale itself',
-    )
-  }
-  return principal
-}
-
 function factsOf(deps: ApiDeps, route: RouteDefinition, c: Context<ApiEnv>): RequestFacts {
   const signals = [c.req.raw.signal, deps.stopping]
   if (route.response !== 'events') signals.push(AbortSignal.timeout(DEADLINE_MS))
   const accept = c.req.header('accept') ?? ''
   const principal = c.get('principal')
-  const request = { address: null, requestId: c.get('requestId') }
+  const request = { address: c.get('address'), requestId: c.get('requestId') }
   return {
     ...request,
     headers: c.req.raw.headers,
@@ -159,6 +195,8 @@ function accessLog(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
     const requestId = deps.newId()
     const startedAt = deps.clock.now()
     c.set('requestId', requestId)
+    const forwardedFor = c.req.header('x-forwarded-for') ?? null
+    c.set('address', deps.clientAddress(c.env?.address ?? null, forwardedFor))
     await next()
     c.header('x-request-id', requestId)
     c.header('cache-control', 'no-store')
@@ -174,6 +212,7 @@ function accessLog(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
 
 function failure(deps: ApiDeps, error: unknown, c: Context<ApiEnv>): Response {
   const answer = answerAndLog(deps, error, c.get('requestId'))
+  if (answer.status === 401) c.header('www-authenticate', 'Bearer')
   if (answer.retryAfter !== undefined) c.header('retry-after', String(answer.retryAfter))
   return c.json(answer.body, answer.status)
 }

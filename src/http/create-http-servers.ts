@@ -57,7 +57,9 @@ export async function createHttpServers(app: HttpApp): Promise<HttpServers> {
 }
 
 function serverOf(api: Api, channel: Channel): Server {
-  const listener = getRequestListener((request) => api.fetch(request, { channel }))
+  const listener = getRequestListener((request, { incoming }) =>
+    api.fetch(request, { channel, address: incoming.socket.remoteAddress ?? null }),
+  )
   const server = createServer((request, response) => void listener(request, response))
   server.headersTimeout = 10_000
   server.requestTimeout = 30_000

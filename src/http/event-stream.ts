@@ -1,3 +1,4 @@
+import { isOperationError } from '../lib/errors.ts'
 import type { StreamEvent } from './handler.ts'
 
 /** Proxies close a stream that is silent for a minute. */
@@ -9,11 +10,13 @@ interface StreamOptions {
   format: 'events' | 'text'
   /** What to tell the client of a failure: its status is sent already. */
   tellFailure: (error: unknown) => { error: string }
+  /** Called when nothing will be sent any more. */
+  onEnd: () => void
 }
 
 /**
  * An answer that sends what `events` yields. Its reader sets the pace. When the signal aborts the stream ends, with a
- * hint when to come back.
+ * hint when to come back; a reader who may not read any more is told so.
  */
 export function streamResponse(
   events: AsyncIterable<StreamEvent>,
@@ -29,6 +32,8 @@ export function streamResponse(
       else controller.enqueue(encoder.encode(next.value))
     },
     cancel: async () => {
+      // One that nobody began to read has no end of its own.
+      options.onEnd()
       await iterator.return(undefined)
     },
   })
@@ -40,9 +45,30 @@ export function streamResponse(
 
 async function* chunks(
   events: AsyncIterable<StreamEvent>,
-  { signal, format, tellFailure }: StreamOptions,
+  options: StreamOptions,
   encode: (event: StreamEvent) => string,
 ): AsyncGenerator<string> {
+  const { signal } = options
+  try {
+    yield* chunksWhileOpen(events, options, encode)
+    if (signal.aborted && isOperationError(signal.reason)) yield failure(signal.reason, options)
+  } finally {
+    options.onEnd()
+  }
+}
+
+function failure(error: unknown, { format, tellFailure }: StreamOptions): string {
+  const data = tellFailure(error)
+  const encode = format === 'text' ? encodeText : encodeEvent
+  return encode({ event: 'error', data, text: `${data.error}\n` })
+}
+
+async function* chunksWhileOpen(
+  events: AsyncIterable<StreamEvent>,
+  options: StreamOptions,
+  encode: (event: StreamEvent) => string,
+): AsyncGenerator<string> {
+  const { signal, format } = options
   if (format === 'events') yield `retry: ${RETRY_MS}\n\n`
   const iterator = events[Symbol.asyncIterator]()
   try {
@@ -60,8 +86,7 @@ async function* chunks(
     }
   } catch (error) {
     if (signal.aborted) return
-    const data = tellFailure(error)
-    yield encode({ event: 'error', data, text: `${data.error}\n` })
+    yield failure(error, options)
   } finally {
     // Not awaited: a generator that waits ends by the signal, and this answer must not wait for it.
     iterator.return?.().catch(() => {})

@@ -56,9 +56,15 @@ export function organizationOf(request: RequestFacts): string {
   return membershipOf(request).organizationId
 }
 
+/** The person who asks, or who made the token that asks; null for the operator and the operator's tokens. */
+export function askingPersonOf(request: RequestFacts): string | null {
+  const { principal } = request
+  return principal === null || principal.kind === 'operator' ? null : principal.userId
+}
+
 /** Where, as what, and with which projects somebody asks on a route that a role may use. */
 export function membershipOf(request: RequestFacts): Membership {
-  const membership = request.principal?.membership
-  if (membership == null) throw new Error('A route of members was called without a membership')
+  const membership = request.principal?.membership ?? null
+  if (membership === null) throw new Error('A route of members was called without a membership')
   return membership
 }

@@ -3,6 +3,9 @@ import type { Database } from '../database/database.ts'
 import type { DeploymentEvents } from '../deployments/deployment-events.ts'
 import type { InstanceLogPlaces } from '../deployments/instance-logs.ts'
 import type { ReconcileOutcome } from '../deployments/reconcile-branch.ts'
+import type { ClerkSessions } from '../identity/authenticate.ts'
+import type { Oidc } from '../identity/oidc/create-oidc.ts'
+import type { SignIn } from '../identity/sign-in/create-sign-in.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { NewId } from '../lib/ids.ts'
 import type { Logger } from '../lib/logger.ts'
@@ -68,6 +71,9 @@ export interface HttpApp {
     | 'pollIntervalSeconds'
     | 'runtime'
     | 'database'
+    | 'trustedProxies'
+    | 'requestsPerMinute'
+    | 'allowUnisolated'
     | 'oidcIssuer'
     | 'oidcName'
   >
@@ -78,6 +84,11 @@ export interface HttpApp {
   mailer: Mailer
   keyring: Pick<Keyring, 'seal' | 'open'>
   redactor: Pick<Redactor, 'redact'>
+  signIn: SignIn
+  /** Null when no identity provider is configured. */
+  oidc: Oidc | null
+  /** Null when Clerk is not configured. */
+  clerkSessions: ClerkSessions | null
   deployments: DeploymentCommands
   events: DeploymentEvents
   logPlaces: InstanceLogPlaces

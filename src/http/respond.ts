@@ -7,6 +7,8 @@ import type { EventAnswer, RequestFacts } from './handler.ts'
 export interface Respondent extends Pick<RequestFacts, 'signal' | 'prefersText'> {
   /** What to tell of a failure after the status was sent. */
   tellFailure: (error: unknown) => { error: string }
+  /** Called when a stream is over. */
+  onEnd: () => void
 }
 
 /** The answer of a handler as the response that its route promises. */
@@ -25,6 +27,7 @@ export function respond(route: RouteDefinition, answer: unknown, respondent: Res
         signal: respondent.signal,
         format: respondent.prefersText ? 'text' : 'events',
         tellFailure: respondent.tellFailure,
+        onEnd: respondent.onEnd,
       })
     default:
       return Response.json(answer, { status })

@@ -17,18 +17,11 @@ export function allows(
 }
 
 function isWho(who: Exclude<Permission['who'], 'everyone'>, principal: Principal): boolean {
-  switch (who) {
-    case 'signedIn':
-      return true
-    case 'person':
-      return principal.kind === 'user'
-    case 'operator':
-      return principal.kind === 'operator'
-    default: {
-      const role = principal.membership?.role
-      return role !== undefined && ROLES.indexOf(role) >= ROLES.indexOf(who)
-    }
-  }
+  if (who === 'signedIn') return true
+  if (who === 'person') return principal.kind === 'user'
+  if (who === 'operator') return principal.kind === 'operator'
+  const role = principal.membership?.role
+  return role !== undefined && ROLES.indexOf(role) >= ROLES.indexOf(who)
 }
 
 function isInScope(scope: Permission['scope'], principal: Principal): boolean {
