@@ -10,6 +10,8 @@ export const AUDIT_ACTIONS = {
   'password.changed': 'A password was changed or reset',
   'two_factor.enabled': 'A second factor was switched on',
   'two_factor.disabled': 'A second factor was switched off',
+  'two_factor.recovery_codes_made': 'New recovery codes replaced those of before',
+  'person.updated': 'A person changed their name',
   'identity.linked': 'A way to sign in by an identity provider was added',
   'identity.unlinked': 'A way to sign in by an identity provider was removed',
   'organization.created': 'An organization was made',

@@ -22,6 +22,8 @@ export interface SessionCookies {
   /** Any other cookie that we sign: its value, or null when it is not there or not ours. */
   readSigned(cookieHeader: string | null | undefined, name: string): string | null
   writeSigned(name: string, value: string, maxAgeSeconds: number): string
+  /** A `Cookie` header with the session's cookie alone, or another one of ours; null when it is not there. */
+  only(cookieHeader: string | null | undefined, name?: string): string | null
 }
 
 /**
@@ -56,6 +58,11 @@ export function createSessionCookies(options: {
     clear: () => cookie(name, '', 0),
     readSigned: (header, key) => readSigned(header, `${prefix}.${key}`),
     writeSigned: (key, value, maxAge) => cookie(`${prefix}.${key}`, signed(value), maxAge),
+    only: (header, key) => {
+      const full = key === undefined ? name : `${prefix}.${key}`
+      const value = readCookie(header, full)
+      return value === null ? null : `${full}=${encodeURIComponent(value)}`
+    },
   }
 }
 

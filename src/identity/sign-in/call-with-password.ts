@@ -1,0 +1,38 @@
+import { isOperationError } from '../../lib/errors.ts'
+import type { LibraryAnswer, LibraryPath } from './create-sign-in.ts'
+import { knownBrowserId } from './known-browser.ts'
+import { libraryRequest, type BrowserRequest, type SignInDeps } from './sign-in-deps.ts'
+import { countAttempt } from './throttle-sign-in.ts'
+
+/** Whoever changes how they sign in: a person with a session. */
+export interface SignedIn {
+  userId: string
+  email: string
+}
+
+/**
+ * Calls the library for somebody who is signed in and sends the password once more. Wrong ones count as failed attempts:
+ * a session that was left open is no way to guess it.
+ */
+export async function callWithPassword(
+  deps: SignInDeps,
+  { email }: SignedIn,
+  call: { path: LibraryPath; body: object; request: BrowserRequest },
+): Promise<LibraryAnswer> {
+  const { path, body, request } = call
+  const { cookies } = deps.signIn
+  const attempt = await countAttempt(deps, {
+    email,
+    network: request.network,
+    knownBrowserId: knownBrowserId(cookies, request.cookieHeader, email),
+  })
+  try {
+    const session = cookies.only(request.cookieHeader)
+    const answer = await deps.signIn.call(path, libraryRequest(request, body, session))
+    await attempt.succeeded()
+    return answer
+  } catch (error) {
+    if (!isOperationError(error, 'auth.invalid_password')) await attempt.succeeded()
+    throw error
+  }
+}
