@@ -1,4 +1,5 @@
 /** The deployment engine at work on one project. */
+import { SYSTEM } from '../src/audit/actor.ts'
 import { inTransaction } from '../src/database/in-transaction.ts'
 import {
   startDeploymentEngine,
@@ -85,10 +86,15 @@ function actionsOf(world: FakeWorld, engine: DeploymentEngine, projectId: string
       await inTransaction(db, async (tx) => {
         if (kind === 'restart') await requestConfigurationRestart(world.deps, tx, projectId)
         else if (kind === 'rollback') {
-          const request = { organizationId, projectId, deploymentId: deploymentId ?? null }
+          const request = {
+            organizationId,
+            projectId,
+            deploymentId: deploymentId ?? null,
+            by: SYSTEM,
+          }
           await requestRollback(world.deps, tx, request)
         } else {
-          const request = { organizationId, projectId, rebuild: kind === 'rebuild' }
+          const request = { organizationId, projectId, rebuild: kind === 'rebuild', by: SYSTEM }
           await requestRedeploy(world.deps, tx, request)
         }
         const not_before = new Date().toISOString()

@@ -21,11 +21,10 @@ async function sequences(db: Database): Promise<(number | null)[]> {
 
 /** Handles with connections of their own, as other processes have. SQLite has one handle and one process. */
 async function openMore(test: TestDatabase, stack: AsyncDisposableStack, count: number) {
-  const handles = Array.from({ length: count }, () =>
-    test.engine === 'sqlite' ? test.db : openDatabase(test.location),
-  )
+  if (test.engine === 'sqlite') return Array.from({ length: count }, () => test.db)
+  const handles = Array.from({ length: count }, () => openDatabase(test.location))
   const opened = await Promise.all(handles)
-  for (const db of opened) if (db !== test.db) stack.defer(() => db.destroy())
+  for (const db of opened) stack.defer(() => db.destroy())
   return opened
 }
 

@@ -1,5 +1,7 @@
 import type { Updateable } from 'kysely'
 
+import { SYSTEM } from '../audit/actor.ts'
+import { recordAuditEvent } from '../audit/record-audit-event.ts'
 import type { Tx } from '../database/database.ts'
 import type { DeploymentState, Schema } from '../database/schema.ts'
 import { toIsoTime, type Clock } from '../lib/clock.ts'
@@ -9,7 +11,10 @@ import { canMove, isEnded } from './deployment-state.ts'
 export type DeploymentRow = Schema['deployments']
 
 interface Move {
-  deployment: Pick<DeploymentRow, 'id' | 'organization_id' | 'lease_token'>
+  deployment: Pick<
+    DeploymentRow,
+    'id' | 'organization_id' | 'project_id' | 'number' | 'cause' | 'commit_sha' | 'lease_token'
+  >
   from: DeploymentState
   to: DeploymentState
   /** What else changes with the move. */
@@ -23,8 +28,9 @@ interface Move {
 export async function enterState(
   deps: { clock: Clock; newId: NewId },
   tx: Tx,
-  { deployment, from, to, set }: Move,
+  move: Move,
 ): Promise<boolean> {
+  const { deployment, from, to, set } = move
   if (!canMove(from, to)) throw new Error(`A deployment never moves from ${from} to ${to}`)
   const now = toIsoTime(deps.clock.now())
   const ended = isEnded(to) ? { ended_at: now, lease_token: null, lease_expires_at: null } : {}
@@ -37,7 +43,29 @@ export async function enterState(
     .executeTakeFirst()
   if (numUpdatedRows === 0n) return false
   await recordTransition(deps, tx, { deployment, state: to })
+  if (to === 'live' || to === 'failed' || to === 'interrupted') await recordEnd(deps, tx, move)
   return true
+}
+
+async function recordEnd(
+  deps: { clock: Clock; newId: NewId },
+  tx: Tx,
+  { deployment, to, set }: Move,
+): Promise<void> {
+  await recordAuditEvent(deps, tx, {
+    organizationId: deployment.organization_id,
+    by: SYSTEM,
+    action: 'deployment.ended',
+    outcome: to === 'live' ? 'done' : 'failed',
+    target: { kind: 'deployment', id: deployment.id, name: `#${deployment.number}` },
+    details: {
+      project_id: deployment.project_id,
+      state: to,
+      cause: deployment.cause,
+      commit_sha: deployment.commit_sha,
+      failure_code: set?.failure_code ?? null,
+    },
+  })
 }
 
 /** Adds the entry of a state to the deployment's timeline. */

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 
 import { describeOnBothEngines } from '../../test/_databases.ts'
+import { SYSTEM } from '../audit/actor.ts'
 import type { Database } from '../database/database.ts'
 import { inTransaction } from '../database/in-transaction.ts'
 import type { InstanceState } from '../database/schema.ts'
@@ -71,11 +72,16 @@ async function addInstances(db: Database, instances: readonly [string, InstanceS
     keyring: createKeyring([{ id: 'k1', bytes: new Uint8Array(32) }]),
     config: { gitHosts: ['a.example'], pollIntervalSeconds: 60, runtime: 'process' as const },
   }
-  const { id } = await createProject(deps, 'org-default', {
-    name: 'shop',
-    repo_url: 'https://a.example/b',
-    branch: 'main',
-  })
+  const { id } = await createProject(
+    deps,
+    'org-default',
+    {
+      name: 'shop',
+      repo_url: 'https://a.example/b',
+      branch: 'main',
+    },
+    SYSTEM,
+  )
   const owner = { organization_id: 'org-default', project_id: id }
   const now = '2026-01-01T00:00:00.000Z'
   const commit = { sha: 'a', message: null, author: null, committedAt: null }

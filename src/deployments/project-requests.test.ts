@@ -11,6 +11,7 @@ import {
   eventually,
   insertProject,
 } from '../../test/_deployments.ts'
+import { SYSTEM } from '../audit/actor.ts'
 import { inTransaction } from '../database/in-transaction.ts'
 import { claimDueDeployments } from './claim-deployment.ts'
 import { requestCancel, requestConfigurationRestart, requestRollback } from './project-requests.ts'
@@ -60,7 +61,12 @@ describeOnBothEngines('what a person asks of the queue', (open) => {
     await s.push('a')
     const first = await s.reaches(1, 'live')
     const { deps } = s.world
-    const asked = { organizationId: 'org-default', projectId: s.project.id, deploymentId: first.id }
+    const asked = {
+      organizationId: 'org-default',
+      projectId: s.project.id,
+      deploymentId: first.id,
+      by: SYSTEM,
+    }
     const row = await inTransaction(deps.db, async (tx) => {
       const { deploymentId } = await requestRollback(deps, tx, asked)
       const found = tx.selectFrom('deployments').selectAll().where('id', '=', deploymentId)
@@ -113,7 +119,7 @@ describeOnBothEngines('what a person asks of the queue', (open) => {
     s.world.onReleaseCommand = () => migrated.promise
     await s.push('a')
     const { id } = await s.reaches(1, 'releasing')
-    const request = { organizationId: 'org-default', deploymentId: id }
+    const request = { organizationId: 'org-default', deploymentId: id, by: SYSTEM }
     const outcome = await inTransaction(s.db, (tx) => requestCancel(s.world.deps, tx, request))
     assert.deepEqual(outcome, { kind: 'cancelling' })
     assert.equal((await s.state(1))?.state, 'releasing')

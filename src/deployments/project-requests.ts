@@ -1,3 +1,5 @@
+import type { Actor } from '../audit/actor.ts'
+import { recordAuditEvent } from '../audit/record-audit-event.ts'
 import type { Tx } from '../database/database.ts'
 import { toIsoTime, type Clock } from '../lib/clock.ts'
 import { OperationError } from '../lib/errors.ts'
@@ -30,6 +32,7 @@ export async function requestRedeploy(
     projectId: string
     deploymentId?: string | null
     rebuild: boolean
+    by: Actor
   },
 ): Promise<RequestedDeployment> {
   const repeated =
@@ -37,13 +40,17 @@ export async function requestRedeploy(
       ? null
       : await readOfProject(tx, request, request.deploymentId)
   const commit = repeated === null ? await readNewestCommit(tx, request) : commitOf(repeated)
-  return await requestDeployment(deps, tx, {
+  const requested = await requestDeployment(deps, tx, {
     projectId: request.projectId,
     cause: 'redeploy',
     commit,
     rebuild: request.rebuild,
     ...(repeated === null ? {} : { repeatsDeploymentId: repeated.id }),
   })
+  const { rebuild } = request
+  const details = { cause: 'redeploy', repeats_deployment_id: repeated?.id ?? null, rebuild }
+  await recordRequest(deps, tx, request, requested, details)
+  return requested
 }
 
 /**
@@ -54,7 +61,7 @@ export async function requestRedeploy(
 export async function requestRollback(
   deps: RequestDeps,
   tx: Tx,
-  request: { organizationId: string; projectId: string; deploymentId: string | null },
+  request: { organizationId: string; projectId: string; deploymentId: string | null; by: Actor },
 ): Promise<RequestedDeployment> {
   const target =
     request.deploymentId === null
@@ -66,13 +73,32 @@ export async function requestRollback(
       `Cannot roll back to deployment #${target.number}: it was never live`,
     )
   }
-  return await requestDeployment(deps, tx, {
+  const requested = await requestDeployment(deps, tx, {
     projectId: request.projectId,
     cause: 'rollback',
     commit: commitOf(target),
     repeatsDeploymentId: target.id,
     // Somebody wants what runs now to be gone: this does not wait for a burst to calm down.
     notBefore: deps.clock.now(),
+  })
+  const details = { cause: 'rollback', repeats_deployment_id: target.id }
+  await recordRequest(deps, tx, request, requested, details)
+  return requested
+}
+
+async function recordRequest(
+  deps: RequestDeps,
+  tx: Tx,
+  { organizationId, projectId, by }: OfProject & { by: Actor },
+  { deploymentId, number }: RequestedDeployment,
+  details: Record<string, unknown>,
+): Promise<void> {
+  await recordAuditEvent(deps, tx, {
+    organizationId,
+    by,
+    action: 'deployment.requested',
+    target: { kind: 'deployment', id: deploymentId, name: `#${number}` },
+    details: { project_id: projectId, ...details },
   })
 }
 
@@ -86,7 +112,7 @@ export type CancelOutcome =
 export async function requestCancel(
   deps: RequestDeps,
   tx: Tx,
-  request: { organizationId: string; deploymentId: string },
+  request: { organizationId: string; deploymentId: string; by: Actor },
 ): Promise<CancelOutcome> {
   const deployment = await tx
     .selectFrom('deployments')
@@ -95,7 +121,17 @@ export async function requestCancel(
     .where('organization_id', '=', request.organizationId)
     .executeTakeFirst()
   if (deployment === undefined) throw notFound(request.deploymentId)
-  return await cancelDeployment(deps, tx, deployment, 'person')
+  const outcome = await cancelDeployment(deps, tx, deployment, 'person')
+  if (outcome.kind !== 'too_late') {
+    await recordAuditEvent(deps, tx, {
+      organizationId: request.organizationId,
+      by: request.by,
+      action: 'deployment.cancelled',
+      target: { kind: 'deployment', id: deployment.id, name: `#${deployment.number}` },
+      details: { project_id: deployment.project_id, state: deployment.state },
+    })
+  }
+  return outcome
 }
 
 /** Ends the queue of a project that is being deleted. Wake the engine afterwards. */

@@ -49,7 +49,7 @@ export function deploymentHandlers(app: HttpApp): DeploymentHandlers {
       const organizationId = organizationOf(request)
       await readOwn(app, request, params.id)
       const outcome = await inTransaction(app.db, (tx) =>
-        requestCancel(app, tx, { organizationId, deploymentId: params.id }),
+        requestCancel(app, tx, { organizationId, deploymentId: params.id, by: request.actor }),
       )
       if (outcome.kind === 'too_late') {
         throw new OperationError(

@@ -48,7 +48,7 @@ function recordHandlers(app: HttpApp) {
     },
     'projects.create': async ({ body }, request) => {
       const organizationId = organizationOf(request)
-      const project = await createProject(app, organizationId, newProjectOf(body))
+      const project = await createProject(app, organizationId, newProjectOf(body), request.actor)
       // The project stays when its branch cannot be read: what is wrong is in its record, and can be corrected.
       await lookAtBranch(app, project.id, request.signal)
       return await view(app, await readProject(app.db, organizationId, project.id))
@@ -57,7 +57,13 @@ function recordHandlers(app: HttpApp) {
       await view(app, await readProject(app.db, organizationOf(request), params.id)),
     'projects.update': async ({ params, body }, request) => {
       const change = withoutUndefined(body) as ProjectChange
-      const project = await updateProject(app, organizationOf(request), params.id, change)
+      const project = await updateProject(
+        app,
+        organizationOf(request),
+        params.id,
+        change,
+        request.actor,
+      )
       app.deployments.wake()
       return await view(app, project)
     },
@@ -65,9 +71,10 @@ function recordHandlers(app: HttpApp) {
       const deps = {
         db: app.db,
         clock: app.clock,
+        newId: app.newId,
         cancelDeployments: cancelProjectDeployments.bind(null, app),
       }
-      await deleteProject(deps, organizationOf(request), params.id)
+      await deleteProject(deps, organizationOf(request), params.id, request.actor)
       app.deployments.wake()
       await publish(app)
     },
@@ -81,7 +88,9 @@ function requestHandlers(app: HttpApp) {
       const requested = await inTransaction(app.db, async (tx) => {
         await readProject(tx, organizationId, params.id)
         const { rebuild } = body
-        return await requestRedeploy(app, tx, { organizationId, projectId: params.id, rebuild })
+        const by = request.actor
+        const projectId = params.id
+        return await requestRedeploy(app, tx, { organizationId, projectId, rebuild, by })
       })
       app.deployments.wake()
       return { deployment_id: requested.deploymentId, number: requested.number }
@@ -90,7 +99,12 @@ function requestHandlers(app: HttpApp) {
       const organizationId = organizationOf(request)
       const deploymentId = await rollbackTarget(app, organizationId, params.id, body)
       const requested = await inTransaction(app.db, (tx) =>
-        requestRollback(app, tx, { organizationId, projectId: params.id, deploymentId }),
+        requestRollback(app, tx, {
+          organizationId,
+          projectId: params.id,
+          deploymentId,
+          by: request.actor,
+        }),
       )
       app.deployments.wake()
       return { deployment_id: requested.deploymentId, number: requested.number }

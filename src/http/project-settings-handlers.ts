@@ -41,10 +41,15 @@ function environmentHandlers(app: HttpApp) {
     },
     'environment.set': async ({ params, body }, request) => {
       const changes = unmasked(body.variables)
-      return changed(await setVariables(deps, organizationOf(request), params.id, changes))
+      const organizationId = organizationOf(request)
+      return changed(await setVariables(deps, organizationId, params.id, changes, request.actor))
     },
-    'environment.unset': async ({ params }, request) =>
-      changed(await unsetVariable(deps, organizationOf(request), params.id, params.name)),
+    'environment.unset': async ({ params }, request) => {
+      const organizationId = organizationOf(request)
+      return changed(
+        await unsetVariable(deps, organizationId, params.id, params.name, request.actor),
+      )
+    },
   } satisfies Partial<SettingsHandlers>
 }
 
@@ -59,12 +64,15 @@ function domainHandlers(app: HttpApp) {
       return { items: (await listDomains(app.db, project.id)).map(view) }
     },
     'domains.add': async ({ params, body }, request) => {
-      const domain = await addDomain(app, organizationOf(request), params.id, body.hostname)
+      const organizationId = organizationOf(request)
+      const { hostname } = body
+      const domain = await addDomain(app, organizationId, params.id, hostname, request.actor)
       await publish(app)
       return view(domain)
     },
     'domains.remove': async ({ params }, request) => {
-      await removeDomain(app, organizationOf(request), params.id, params.hostname)
+      const organizationId = organizationOf(request)
+      await removeDomain(app, organizationId, params.id, params.hostname, request.actor)
       await publish(app)
     },
   } satisfies Partial<SettingsHandlers>

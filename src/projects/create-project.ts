@@ -1,3 +1,5 @@
+import type { Actor } from '../audit/actor.ts'
+import { recordAuditEvent } from '../audit/record-audit-event.ts'
 import { isUniqueViolation } from '../database/database-errors.ts'
 import type { Database, Tx } from '../database/database.ts'
 import { inTransaction } from '../database/in-transaction.ts'
@@ -38,6 +40,7 @@ export async function createProject(
   deps: CreateProjectDeps,
   organizationId: string,
   input: NewProject,
+  by: Actor,
 ): Promise<Project> {
   checkProjectName(input.name)
   const source = checkSource(deps.config, input)
@@ -50,6 +53,13 @@ export async function createProject(
         const id = deps.newId()
         await insertProject(deps, tx, { id, organizationId, name: input.name, ...source, settings })
         await storeVariables(deps, tx, { organizationId, projectId: id }, environment)
+        await recordAuditEvent(deps, tx, {
+          organizationId,
+          by,
+          action: 'project.created',
+          target: { kind: 'project', id, name: input.name },
+          details: { ...source, variables: environment.map((variable) => variable.name) },
+        })
         return await readProject(tx, organizationId, id)
       })
     } catch (error) {

@@ -1,6 +1,9 @@
+import type { Actor } from '../audit/actor.ts'
+import { recordAuditEvent } from '../audit/record-audit-event.ts'
 import type { Database, Tx } from '../database/database.ts'
 import { inTransaction } from '../database/in-transaction.ts'
 import { toIsoTime, type Clock } from '../lib/clock.ts'
+import type { NewId } from '../lib/ids.ts'
 import { readProject } from './project-records.ts'
 
 /**
@@ -11,13 +14,15 @@ export function deleteProject(
   deps: {
     db: Database
     clock: Clock
+    newId: NewId
     cancelDeployments(tx: Tx, projectId: string): Promise<void>
   },
   organizationId: string,
   id: string,
+  by: Actor,
 ): Promise<void> {
   return inTransaction(deps.db, async (tx) => {
-    await readProject(tx, organizationId, id)
+    const { name } = await readProject(tx, organizationId, id)
     await deps.cancelDeployments(tx, id)
     await tx.deleteFrom('domains').where('project_id', '=', id).execute()
     const now = toIsoTime(deps.clock.now())
@@ -32,5 +37,8 @@ export function deleteProject(
       })
       .where('id', '=', id)
       .execute()
+    const target = { kind: 'project', id, name }
+    const event = { organizationId, by, action: 'project.deleted', target } as const
+    await recordAuditEvent(deps, tx, event)
   })
 }

@@ -1,5 +1,7 @@
 import type { Selectable } from 'kysely'
 
+import type { Actor } from '../audit/actor.ts'
+import { recordAuditEvent } from '../audit/record-audit-event.ts'
 import { isUniqueViolation } from '../database/database-errors.ts'
 import type { Database, Tx } from '../database/database.ts'
 import { inTransaction } from '../database/in-transaction.ts'
@@ -8,7 +10,7 @@ import { toIsoTime, type Clock } from '../lib/clock.ts'
 import { OperationError } from '../lib/errors.ts'
 import type { NewId } from '../lib/ids.ts'
 import { parseHostname, type PlatformNames } from './hostname.ts'
-import { readProject } from './project-records.ts'
+import { readProject, type Project } from './project-records.ts'
 
 export type Domain = Pick<Selectable<Schema['domains']>, 'hostname' | 'created_at'>
 
@@ -32,12 +34,13 @@ export async function addDomain(
   organizationId: string,
   projectId: string,
   input: string,
+  by: Actor,
 ): Promise<Domain> {
   const hostname = parseHostname(deps.config, input)
   const created_at = toIsoTime(deps.clock.now())
   try {
     return await inTransaction(deps.db, async (tx) => {
-      await readProject(tx, organizationId, projectId)
+      const project = await readProject(tx, organizationId, projectId)
       if ((await listDomains(tx, projectId)).length >= MAX_DOMAINS) {
         throw new OperationError(
           'domain.too_many',
@@ -54,6 +57,7 @@ export async function addDomain(
           created_at,
         })
         .execute()
+      await recordChange(deps, tx, { project, by, action: 'domain.added', hostname })
       return { hostname, created_at }
     })
   } catch (error) {
@@ -66,20 +70,43 @@ export async function addDomain(
 
 /** Takes a domain from a project. The caller publishes the routes afterwards. Throws `domain.not_found`. */
 export function removeDomain(
-  deps: { db: Database },
+  deps: { db: Database; clock: Clock; newId: NewId },
   organizationId: string,
   projectId: string,
   input: string,
+  by: Actor,
 ): Promise<void> {
   return inTransaction(deps.db, async (tx) => {
-    await readProject(tx, organizationId, projectId)
+    const project = await readProject(tx, organizationId, projectId)
+    const hostname = input.toLowerCase().replace(/\.$/, '')
     const result = await tx
       .deleteFrom('domains')
       .where('project_id', '=', projectId)
-      .where('hostname', '=', input.toLowerCase().replace(/\.$/, ''))
+      .where('hostname', '=', hostname)
       .executeTakeFirst()
     if (result.numDeletedRows === 0n) {
       throw new OperationError('domain.not_found', `Cannot find domain "${input}"`)
     }
+    await recordChange(deps, tx, { project, by, action: 'domain.removed', hostname })
+  })
+}
+
+async function recordChange(
+  deps: { clock: Clock; newId: NewId },
+  tx: Tx,
+  change: {
+    project: Project
+    by: Actor
+    action: 'domain.added' | 'domain.removed'
+    hostname: string
+  },
+): Promise<void> {
+  const { project, by, action, hostname } = change
+  await recordAuditEvent(deps, tx, {
+    organizationId: project.organization_id,
+    by,
+    action,
+    target: { kind: 'project', id: project.id, name: project.name },
+    details: { hostname },
   })
 }

@@ -5,6 +5,7 @@ import { sql } from 'kysely'
 
 import { describeOnBothEngines } from '../../test/_databases.ts'
 import { eventually } from '../../test/_deployments.ts'
+import { SYSTEM } from '../audit/actor.ts'
 import type { Database } from '../database/database.ts'
 import { inTransaction } from '../database/in-transaction.ts'
 import { systemClock } from '../lib/clock.ts'
@@ -61,13 +62,13 @@ describeOnBothEngines('projects', (open) => {
       .insertInto('organizations')
       .values({ id: 'org-b', slug: 'b', name: 'B', created_at: now, updated_at: now })
       .execute()
-    const first = await createProject(deps, 'org-default', project('shop'))
-    const second = await createProject(deps, 'org-b', project('shop'))
+    const first = await createProject(deps, 'org-default', project('shop'), SYSTEM)
+    const second = await createProject(deps, 'org-b', project('shop'), SYSTEM)
     assert.equal(first.host_label, 'shop')
     assert.match(second.host_label, /^shop-[a-z0-9]{5}$/)
     assert.notEqual(first.account_slot, second.account_slot)
     await assert.rejects(
-      createProject(deps, 'org-default', project('shop')),
+      createProject(deps, 'org-default', project('shop'), SYSTEM),
       refused('project.name_taken'),
     )
   })
@@ -77,7 +78,7 @@ describeOnBothEngines('projects', (open) => {
     const deps = depsOf(database.db)
     const names = ['a', 'b', 'c', 'd']
     const made = await Promise.all(
-      names.map((name) => createProject(deps, 'org-default', project(name))),
+      names.map((name) => createProject(deps, 'org-default', project(name), SYSTEM)),
     )
     assert.equal(new Set(made.map(({ account_slot }) => account_slot)).size, names.length)
   })
@@ -87,14 +88,14 @@ describeOnBothEngines('projects', (open) => {
     const deps = depsOf(database.db)
     for (const path of ['../../etc', '/etc', '..%2fetc', 'a\0b', 'a/../../b', '..\\x']) {
       await assert.rejects(
-        createProject(deps, 'org-default', project('shop', { root_directory: path })),
+        createProject(deps, 'org-default', project('shop', { root_directory: path }), SYSTEM),
         refused('project.invalid_settings'),
         path,
       )
     }
     for (const name of ['Shop', '-a', 'a-', 'www', 'xn--a', 'a.b', '', 'a'.repeat(41)]) {
       await assert.rejects(
-        createProject(deps, 'org-default', project(name)),
+        createProject(deps, 'org-default', project(name), SYSTEM),
         refused('project.invalid_name'),
         name,
       )
@@ -104,11 +105,16 @@ describeOnBothEngines('projects', (open) => {
   it('looks anew at another branch, and leaves what is not named', async () => {
     await using database = await open()
     const deps = depsOf(database.db)
-    const { id } = await createProject(deps, 'org-default', project('shop', { health_path: '/up' }))
+    const { id } = await createProject(
+      deps,
+      'org-default',
+      project('shop', { health_path: '/up' }),
+      SYSTEM,
+    )
     await database.db.updateTable('projects').set({ considered_head: 'x' }).execute()
-    const same = await updateProject(deps, 'org-default', id, { auto_deploy: false })
+    const same = await updateProject(deps, 'org-default', id, { auto_deploy: false }, SYSTEM)
     assert.equal(same.considered_head, 'x')
-    const moved = await updateProject(deps, 'org-default', id, { branch: 'next' })
+    const moved = await updateProject(deps, 'org-default', id, { branch: 'next' }, SYSTEM)
     assert.equal(moved.considered_head, null)
     assert.equal(moved.health_path, '/up')
     assert.equal(moved.auto_deploy, false)
@@ -117,9 +123,9 @@ describeOnBothEngines('projects', (open) => {
   it('D-01 passes values byte-exact and refuses names that are the platform’s', async () => {
     await using database = await open()
     const deps = depsOf(database.db)
-    const { id } = await createProject(deps, 'org-default', project('shop'))
+    const { id } = await createProject(deps, 'org-default', project('shop'), SYSTEM)
     const value = ' "quotes" \'and\' $HOME; `id`\n\r\tüß\u{1F600}=\\'
-    await setVariables(deps, 'org-default', id, [{ name: 'A_1', value }])
+    await setVariables(deps, 'org-default', id, [{ name: 'A_1', value }], SYSTEM)
     const [variable] = await openVariables(deps.keyring, database.db, id)
     assert.equal(variable?.value.reveal(), value)
     for (const name of [
@@ -135,13 +141,13 @@ describeOnBothEngines('projects', (open) => {
       '',
     ]) {
       await assert.rejects(
-        setVariables(deps, 'org-default', id, [{ name, value: 'x' }]),
+        setVariables(deps, 'org-default', id, [{ name, value: 'x' }], SYSTEM),
         refused('environment.invalid'),
         name,
       )
     }
     await assert.rejects(
-      setVariables(deps, 'org-default', id, [{ name: 'A', value: 'a\0b' }]),
+      setVariables(deps, 'org-default', id, [{ name: 'A', value: 'a\0b' }], SYSTEM),
       refused('environment.invalid'),
     )
   })
@@ -149,27 +155,27 @@ describeOnBothEngines('projects', (open) => {
   it('D-14 restarts the app when a variable that it sees changed, and only then', async () => {
     await using database = await open()
     const deps = depsOf(database.db)
-    const { id } = await createProject(deps, 'org-default', project('shop'))
+    const { id } = await createProject(deps, 'org-default', project('shop'), SYSTEM)
     const set = (value: string, scope: 'build' | 'run') =>
-      setVariables(deps, 'org-default', id, [{ name: `FOR_${scope}`, value, scope }])
+      setVariables(deps, 'org-default', id, [{ name: `FOR_${scope}`, value, scope }], SYSTEM)
     await set('1', 'build')
     assert.equal(deps.restarted.length, 0)
     assert.equal((await set('1', 'run')).deploymentId, 'restart')
     assert.equal((await set('1', 'run')).deploymentId, null)
     await set('2', 'run')
-    await unsetVariable(deps, 'org-default', id, 'FOR_run')
+    await unsetVariable(deps, 'org-default', id, 'FOR_run', SYSTEM)
     assert.equal(deps.restarted.length, 3)
   })
 
   it('takes own domains in one spelling, never the platform’s own, each once', async () => {
     await using database = await open()
     const deps = depsOf(database.db)
-    const { id } = await createProject(deps, 'org-default', project('shop'))
-    const other = await createProject(deps, 'org-default', project('other'))
-    const { hostname } = await addDomain(deps, 'org-default', id, 'Bücher.Example.com.')
+    const { id } = await createProject(deps, 'org-default', project('shop'), SYSTEM)
+    const other = await createProject(deps, 'org-default', project('other'), SYSTEM)
+    const { hostname } = await addDomain(deps, 'org-default', id, 'Bücher.Example.com.', SYSTEM)
     assert.equal(hostname, 'xn--bcher-kva.example.com')
     await assert.rejects(
-      addDomain(deps, 'org-default', other.id, hostname),
+      addDomain(deps, 'org-default', other.id, hostname, SYSTEM),
       (error: Error) => refused('domain.taken')(error) && !error.message.includes('shop'),
     )
     const bad = ['apps.example.com', 'x.apps.example.com', 'nanoscale.example.org', 'localhost']
@@ -183,7 +189,7 @@ describeOnBothEngines('projects', (open) => {
       'a b.c',
     ]) {
       await assert.rejects(
-        addDomain(deps, 'org-default', id, name),
+        addDomain(deps, 'org-default', id, name, SYSTEM),
         refused('domain.invalid'),
         name,
       )
@@ -193,8 +199,8 @@ describeOnBothEngines('projects', (open) => {
   it('finishes deletions, and never gives an account out again', async () => {
     await using database = await open()
     const deps = depsOf(database.db)
-    const { id } = await createProject(deps, 'org-default', project('shop'))
-    const gone = await createProject(deps, 'org-default', project('gone'))
+    const { id } = await createProject(deps, 'org-default', project('shop'), SYSTEM)
+    const gone = await createProject(deps, 'org-default', project('gone'), SYSTEM)
     const removed: string[] = []
     const deletion = {
       ...deps,
@@ -204,14 +210,14 @@ describeOnBothEngines('projects', (open) => {
       removeAppData: (projectId: string) => Promise.resolve(void removed.push(projectId)),
       removeMirror: () => Promise.resolve(void removed.push('mirror')),
     }
-    await deleteProject(deps, 'org-default', gone.id)
+    await deleteProject(deps, 'org-default', gone.id, SYSTEM)
     await finishDeletions(deletion, AbortSignal.timeout(5000))
     // The repository is another project's too, so its mirror stays.
     assert.deepEqual(removed, [gone.id])
-    const next = await createProject(deps, 'org-default', project('gone'))
+    const next = await createProject(deps, 'org-default', project('gone'), SYSTEM)
     assert.ok(next.account_slot > gone.account_slot)
-    await deleteProject(deps, 'org-default', id)
-    await deleteProject(deps, 'org-default', next.id)
+    await deleteProject(deps, 'org-default', id, SYSTEM)
+    await deleteProject(deps, 'org-default', next.id, SYSTEM)
     await finishDeletions(deletion, AbortSignal.timeout(5000))
     await finishDeletions(deletion, AbortSignal.timeout(5000))
     assert.deepEqual(removed.slice(1).toSorted(), [id, next.id, 'mirror'].toSorted())
@@ -225,14 +231,14 @@ describeOnBothEngines('projects', (open) => {
   it('undoes no change that is made at the same moment', async () => {
     await using database = await open()
     const deps = depsOf(database.db)
-    const { id } = await createProject(deps, 'org-default', project('shop'))
+    const { id } = await createProject(deps, 'org-default', project('shop'), SYSTEM)
     const stored = Promise.withResolvers<void>()
     const other = inTransaction(database.db, async (tx) => {
       await tx.updateTable('projects').set({ branch: 'next' }).where('id', '=', id).execute()
       // On SQLite the change waits for this transaction's end anyway.
       if (database.engine === 'postgres') await stored.promise
     })
-    const change = updateProject(deps, 'org-default', id, { auto_deploy: false })
+    const change = updateProject(deps, 'org-default', id, { auto_deploy: false }, SYSTEM)
     if (database.engine === 'postgres') {
       await eventually('a transaction that waits', async () => {
         const { rows } = await sql`select 1 from pg_stat_activity
@@ -249,13 +255,19 @@ describeOnBothEngines('projects', (open) => {
   it('looks soon when the interval changes, and forgets the failures of another source', async () => {
     await using database = await open()
     const deps = depsOf(database.db)
-    const { id } = await createProject(deps, 'org-default', project('shop'))
+    const { id } = await createProject(deps, 'org-default', project('shop'), SYSTEM)
     const later = { next_poll_at: '2999', source_failing_since: '2026-01-01T00:00:00.000Z' }
     await database.db.updateTable('projects').set(later).execute()
-    const polled = await updateProject(deps, 'org-default', id, { poll_interval_seconds: 30 })
+    const polled = await updateProject(
+      deps,
+      'org-default',
+      id,
+      { poll_interval_seconds: 30 },
+      SYSTEM,
+    )
     assert.notEqual(polled.next_poll_at, '2999')
     assert.equal(polled.source_failing_since, later.source_failing_since)
-    const moved = await updateProject(deps, 'org-default', id, { branch: 'next' })
+    const moved = await updateProject(deps, 'org-default', id, { branch: 'next' }, SYSTEM)
     assert.equal(moved.source_failing_since, null)
   })
 })

@@ -18,6 +18,13 @@ export interface VariableChange {
   scope?: VariableScope | undefined
 }
 
+/** A variable that is new or other than before. */
+export interface StoredVariable {
+  name: string
+  before: VariableRow | undefined
+  scope: VariableScope
+}
+
 /** One argument or variable of Linux has at most 128 KiB, all of them together a quarter of the stack. */
 export const MAX_VALUE_BYTES = 65_536
 const MAX_TOTAL_BYTES = 524_288
@@ -32,12 +39,12 @@ export async function storeVariables(
   tx: Tx,
   project: { organizationId: string; projectId: string },
   changes: readonly VariableChange[],
-): Promise<{ before: VariableRow | undefined; scope: VariableScope }[]> {
+): Promise<StoredVariable[]> {
   checkChanges(changes)
   const rows = new Map(
     (await readVariableRows(tx, project.projectId)).map((row) => [row.name, row]),
   )
-  const stored: { before: VariableRow | undefined; scope: VariableScope }[] = []
+  const stored: StoredVariable[] = []
   for (const change of changes) {
     const before = rows.get(change.name)
     if (before !== undefined && isUnchanged(deps.keyring, before, change)) continue
@@ -54,7 +61,7 @@ export async function storeVariables(
       )
       .execute()
     rows.set(row.name, row)
-    stored.push({ before, scope: row.scope })
+    stored.push({ name: row.name, before, scope: row.scope })
   }
   refuseTooMuch([...rows.values()])
   return stored

@@ -1,10 +1,13 @@
+import type { Actor } from '../audit/actor.ts'
+import { recordAuditEvent } from '../audit/record-audit-event.ts'
 import type { Database } from '../database/database.ts'
 import { inTransaction } from '../database/in-transaction.ts'
 import { toIsoTime, type Clock } from '../lib/clock.ts'
+import type { NewId } from '../lib/ids.ts'
 import { refuseTakenName } from './create-project.ts'
 import { checkProjectName } from './project-name.ts'
 import { readProject, type Project } from './project-records.ts'
-import { checkSettings, type ProjectSettings } from './project-settings.ts'
+import { checkSettings, DEFAULT_SETTINGS, type ProjectSettings } from './project-settings.ts'
 import { checkSource, type SourceRules } from './project-source.ts'
 
 export interface ProjectChange extends Partial<ProjectSettings> {
@@ -18,10 +21,11 @@ export interface ProjectChange extends Partial<ProjectSettings> {
  * repository or branch begins a new history, so its head counts as never considered.
  */
 export async function updateProject(
-  deps: { db: Database; clock: Clock; config: SourceRules },
+  deps: { db: Database; clock: Clock; newId: NewId; config: SourceRules },
   organizationId: string,
   id: string,
   change: ProjectChange,
+  by: Actor,
 ): Promise<Project> {
   const { name, repo_url, branch, ...settings } = change
   if (name !== undefined) checkProjectName(name)
@@ -58,9 +62,36 @@ export async function updateProject(
       })
       .where('id', '=', id)
       .execute()
-    return await readProject(tx, organizationId, id)
+    const after = await readProject(tx, organizationId, id)
+    const details = changesOf(before, after)
+    if (details !== null) {
+      const target = { kind: 'project', id, name: after.name }
+      const event = { organizationId, by, action: 'project.updated', target, details } as const
+      await recordAuditEvent(deps, tx, event)
+    }
+    return after
   })
 }
+
+/** Which fields are other than before. Of commands the names alone: people write tokens into them. */
+function changesOf(before: Project, after: Project): Record<string, unknown> | null {
+  const fields = AUDITED_FIELDS.filter(
+    (field) => JSON.stringify(before[field]) !== JSON.stringify(after[field]),
+  )
+  if (fields.length === 0) return null
+  const moves = TOLD_FIELDS.filter((field) => fields.includes(field)).map(
+    (field) => [field, { from: before[field], to: after[field] }] as const,
+  )
+  return { fields, ...Object.fromEntries(moves) }
+}
+
+const TOLD_FIELDS = ['name', 'repo_url', 'branch', 'auto_deploy'] as const
+const AUDITED_FIELDS = [
+  'name',
+  'repo_url',
+  'branch',
+  ...(Object.keys(DEFAULT_SETTINGS) as (keyof ProjectSettings)[]),
+] as const
 
 const NEW_HISTORY = {
   considered_head: null,

@@ -1,9 +1,11 @@
+import type { Actor } from '../audit/actor.ts'
+import { recordAuditEvent } from '../audit/record-audit-event.ts'
 import type { Database, Tx } from '../database/database.ts'
 import { inTransaction } from '../database/in-transaction.ts'
 import type { Clock } from '../lib/clock.ts'
 import { OperationError } from '../lib/errors.ts'
 import type { NewId } from '../lib/ids.ts'
-import { readProject } from './project-records.ts'
+import { readProject, type Project } from './project-records.ts'
 import { storeVariables, type VariableChange } from './store-variables.ts'
 import { listVariables, type Variable, type VariableKeyring } from './variable-records.ts'
 
@@ -31,15 +33,19 @@ export function setVariables(
   organizationId: string,
   projectId: string,
   changes: readonly VariableChange[],
+  by: Actor,
 ): Promise<EnvironmentChange> {
   return inTransaction(deps.db, async (tx) => {
-    await readProject(tx, organizationId, projectId)
+    const project = await readProject(tx, organizationId, projectId)
     const stored = await storeVariables(deps, tx, { organizationId, projectId }, changes)
     const seen = stored.some(
       ({ before, scope }) =>
         scope !== 'build' || (before !== undefined && before.scope !== 'build'),
     )
-    return await changeOf(deps, tx, projectId, seen)
+    const change = await changeOf(deps, tx, projectId, seen)
+    const set = stored.map(({ name }) => name)
+    if (set.length > 0) await recordChange(deps, tx, { project, by, change, names: { set } })
+    return change
   })
 }
 
@@ -49,9 +55,10 @@ export function unsetVariable(
   organizationId: string,
   projectId: string,
   name: string,
+  by: Actor,
 ): Promise<EnvironmentChange> {
   return inTransaction(deps.db, async (tx) => {
-    await readProject(tx, organizationId, projectId)
+    const project = await readProject(tx, organizationId, projectId)
     const removed = await tx
       .deleteFrom('environment_variables')
       .where('project_id', '=', projectId)
@@ -61,7 +68,9 @@ export function unsetVariable(
     if (removed === undefined) {
       throw new OperationError('environment.not_found', `Cannot find variable "${name}"`)
     }
-    return await changeOf(deps, tx, projectId, removed.scope !== 'build')
+    const change = await changeOf(deps, tx, projectId, removed.scope !== 'build')
+    await recordChange(deps, tx, { project, by, change, names: { removed: [name] } })
+    return change
   })
 }
 
@@ -73,4 +82,29 @@ async function changeOf(
 ): Promise<EnvironmentChange> {
   const restart = seenByApp ? await deps.requestConfigurationRestart(tx, projectId) : null
   return { variables: await listVariables(tx, projectId), deploymentId: restart?.id ?? null }
+}
+
+async function recordChange(
+  deps: VariableDeps,
+  tx: Tx,
+  {
+    project,
+    by,
+    change,
+    names,
+  }: {
+    project: Project
+    by: Actor
+    change: EnvironmentChange
+    /** Names alone: values are secret. */
+    names: { set: string[] } | { removed: string[] }
+  },
+): Promise<void> {
+  await recordAuditEvent(deps, tx, {
+    organizationId: project.organization_id,
+    by,
+    action: 'environment.changed',
+    target: { kind: 'project', id: project.id, name: project.name },
+    details: { ...names, deployment_id: change.deploymentId },
+  })
 }
