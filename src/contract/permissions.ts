@@ -42,6 +42,7 @@ export interface Permission {
 
 const everyone: Permission = { who: 'everyone', scope: null, subject: null }
 const signedIn: Permission = { who: 'signedIn', scope: null, subject: null }
+const person: Permission = { who: 'person', scope: null, subject: null }
 const operator: Permission = { who: 'operator', scope: null, subject: null }
 
 function may(role: RoleName, scope: Scope, subject: Subject | null = null): Permission {
@@ -65,9 +66,15 @@ export const PERMISSIONS: { readonly [Id in RouteId]: Permission } = {
   'scripts.forms': everyone,
   'scripts.signIn': everyone,
   'scripts.account': everyone,
+  'auth.providers': everyone,
+  'oidc.start': everyone,
+  'oidc.callback': everyone,
 
   // Oneself
   me: signedIn,
+  'oidc.link': person,
+  'identities.list': person,
+  'identities.unlink': person,
 
   // Projects
   'projects.list': may('viewer', 'projects:read'),

@@ -18,7 +18,7 @@ export interface RouteDefinition {
   readonly body?: z.ZodObject | 'raw'
   readonly response: RouteResponse
   /** Of the answer when it succeeds. */
-  readonly status: 200 | 201 | 202 | 204
+  readonly status: 200 | 201 | 202 | 204 | 303
   /** Statuses that it may answer with besides 401, 422 and 500. */
   readonly errors: readonly number[]
 }

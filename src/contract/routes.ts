@@ -1,4 +1,5 @@
 import { deploymentRoutes } from './deployment-routes.ts'
+import { identityRoutes } from './identity-routes.ts'
 import { instanceRoutes } from './instance-routes.ts'
 import { organizationRoutes } from './organization-routes.ts'
 import { pageRoutes } from './page-routes.ts'
@@ -11,6 +12,7 @@ export const ROUTES = {
   ...deploymentRoutes,
   ...tokenRoutes,
   ...organizationRoutes,
+  ...identityRoutes,
   ...instanceRoutes,
   ...pageRoutes,
 } as const

@@ -108,6 +108,7 @@ function standIns(db: Database, directory: string) {
       runtime: 'process',
       database: { engine: 'sqlite', path: '' },
       trustedProxies: [],
+      allowUnisolated: false,
       requestsPerMinute: 100_000,
       oidcIssuer: null,
       oidcName: 'Single sign-on',

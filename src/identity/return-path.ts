@@ -11,7 +11,8 @@ const PATH = /^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/
  * Never an address that a browser takes for another site's, or for a script.
  */
 export function safeReturnPath(wanted: string | null | undefined): string {
-  if (wanted == null || wanted.length > MAX_LENGTH || !PATH.test(wanted)) return HOME_PATH
+  if (typeof wanted !== 'string' || wanted.length > MAX_LENGTH) return HOME_PATH
+  if (!PATH.test(wanted)) return HOME_PATH
   const here = 'http://here.invalid'
   const url = URL.parse(wanted, here)
   if (url === null || url.origin !== here) return HOME_PATH

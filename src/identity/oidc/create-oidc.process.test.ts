@@ -175,14 +175,14 @@ describe('createOidc()', () => {
 
   const forged: Record<string, Faults> = {
     'was made for another nonce': { changedRequest: { nonce: 'another' } },
-    'has no nonce': { claims: ({ nonce: _, ...claims }) => claims },
+    'has no nonce': { claims: (claims) => without(claims, 'nonce') },
     'is of another issuer with the same subject': {
       claims: (claims) => ({ ...claims, iss: 'https://evil.example' }),
     },
     'is for another client': { claims: (claims) => ({ ...claims, aud: 'another' }) },
     'has expired': { claims: (claims) => ({ ...claims, exp: Math.floor(Date.now() / 1000) - 60 }) },
     'is signed by another key': { foreignKey: true },
-    'names nobody': { claims: ({ sub: _, ...claims }) => claims },
+    'names nobody': { claims: (claims) => without(claims, 'sub') },
     'has a name of control characters': { claims: (claims) => ({ ...claims, sub: 'a\nb' }) },
     'has a name without end': { claims: (claims) => ({ ...claims, sub: 'a'.repeat(256) }) },
   }
@@ -262,4 +262,10 @@ describe('createOidc()', () => {
 function turnIntoError(address: URL, error: string): void {
   address.searchParams.delete('code')
   address.searchParams.set('error', error)
+}
+
+function without<Claims extends object>(claims: Claims, name: keyof Claims): Claims {
+  const kept = { ...claims }
+  delete kept[name]
+  return kept
 }

@@ -1,4 +1,4 @@
-import type { Configuration } from 'openid-client'
+import type * as openidClient from 'openid-client'
 
 import type { Clock } from '../../lib/clock.ts'
 import { isOperationError, messageOf, OperationError } from '../../lib/errors.ts'
@@ -109,10 +109,10 @@ export function createOidc(deps: OidcDeps): Oidc | null {
   }
 }
 
-type Client = typeof import('openid-client')
+type Client = typeof openidClient
 interface Provider {
   client: Client
-  configuration: Configuration
+  configuration: openidClient.Configuration
 }
 
 interface Registration {

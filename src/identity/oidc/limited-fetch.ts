@@ -39,7 +39,7 @@ function requestOf(options: CustomFetchOptions): RequestInit {
     headers,
     redirect: 'manual',
     ...(signal === undefined ? {} : { signal }),
-    ...(body == null ? {} : { body: body as string | URLSearchParams }),
+    ...(body === null || body === undefined ? {} : { body: body as string | URLSearchParams }),
   }
 }
 
