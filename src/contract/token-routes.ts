@@ -1,13 +1,13 @@
-import { idParams, pageOf, pageQuery } from './common.ts'
+import { idParams, pageOf } from './common.ts'
 import type { RouteDefinition } from './route.ts'
-import { createdToken, createTokenBody, me, token } from './tokens.ts'
+import { createdToken, createTokenBody, me, token, tokensQuery } from './tokens.ts'
 
 export const tokenRoutes = {
   'tokens.list': {
     method: 'GET',
     path: '/api/tokens',
     summary: 'List API tokens, without the tokens',
-    query: pageQuery,
+    query: tokensQuery,
     response: pageOf(token),
     status: 200,
     errors: [],
@@ -19,7 +19,7 @@ export const tokenRoutes = {
     body: createTokenBody,
     response: createdToken,
     status: 201,
-    errors: [],
+    errors: [409],
   },
   'tokens.revoke': {
     method: 'DELETE',

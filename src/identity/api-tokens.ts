@@ -2,13 +2,17 @@ import { createHash, randomBytes } from 'node:crypto'
 
 import type { Selectable } from 'kysely'
 
-import type { Database } from '../database/database.ts'
+import type { Actor } from '../audit/actor.ts'
+import { recordAuditEvent } from '../audit/record-audit-event.ts'
+import type { Database, Tx } from '../database/database.ts'
+import { inTransaction } from '../database/in-transaction.ts'
 import type { Schema } from '../database/schema.ts'
 import { toIsoTime, type Clock } from '../lib/clock.ts'
 import { OperationError } from '../lib/errors.ts'
 import type { NewId } from '../lib/ids.ts'
 import { readMembership } from './memberships.ts'
 import { readOrganization } from './organizations.ts'
+import { exceedsMaker, planExpiry, planScopes } from './plan-token.ts'
 import type { Membership, Principal } from './principal.ts'
 
 type ApiTokenRow = Selectable<Schema['api_tokens']>
@@ -26,70 +30,196 @@ const COLUMNS = [
   'created_by_user_id',
   'scopes',
 ] as const
-const DAY_MS = 86_400_000
+/** Valid ones that one maker has in one organization. */
+const MAX_TOKENS = 100
 
 /** Use of a token is stored this coarsely, so that reading the API writes hardly ever. */
 const USE_RESOLUTION_MS = 5 * 60_000
 
-/** Makes a token of an organization. The token itself is in this answer alone: the database has its hash. */
-export async function createApiToken(
-  deps: { db: Database; clock: Clock; newId: NewId },
-  options: { organizationId: string; name: string; expiresInDays: number | null },
-): Promise<{ record: ApiToken; token: string }> {
-  const token = `nsk_${randomBytes(32).toString('base64url')}`
-  const now = deps.clock.now()
-  const record: ApiToken = {
-    id: deps.newId(),
-    name: options.name,
-    hint: token.slice(-4),
-    created_at: toIsoTime(now),
-    expires_at:
-      options.expiresInDays === null ? null : toIsoTime(now + options.expiresInDays * DAY_MS),
-    last_used_at: null,
-    revoked_at: null,
-    created_by_user_id: null,
-    scopes: ['*'],
-  }
-  await deps.db
-    .insertInto('api_tokens')
-    .values({ ...record, organization_id: options.organizationId, token_hash: hashOf(token) })
-    .execute()
-  return { record, token }
+/** Who makes a token. */
+export interface TokenMaker {
+  /** Null: the operator. */
+  userId: string | null
+  /** The token that makes it, which gives no more than it has. */
+  token: { id: string } | null
+  by: Actor
 }
 
-/** Tokens of an organization after `cursor`, oldest first; revoked ones too. */
+interface TokenRequest {
+  name: string
+  /** Undefined: never, or when the token that makes it expires. */
+  expiresInDays?: number | null | undefined
+  /** Undefined: all that the maker may. */
+  scopes?: readonly string[] | undefined
+}
+
+/**
+ * Makes a token of an organization. The token itself is in this answer alone: the database has its hash. Throws
+ * `token.exceeds_maker`, `token.too_many`.
+ */
+export async function createApiToken(
+  deps: { db: Database; clock: Clock; newId: NewId },
+  organizationId: string,
+  input: TokenRequest & { maker: TokenMaker },
+): Promise<{ record: ApiToken; token: string }> {
+  const { maker, name } = input
+  const token = `nsk_${randomBytes(32).toString('base64url')}`
+  const token_hash = hashOf(token)
+  return await inTransaction(deps.db, async (tx) => {
+    const limits = await limitsOf(tx, maker)
+    await refuseTooMany(deps, tx, organizationId, maker.userId)
+    const now = deps.clock.now()
+    const record: ApiToken = {
+      id: deps.newId(),
+      name,
+      hint: token.slice(-4),
+      created_at: toIsoTime(now),
+      expires_at: planExpiry(input.expiresInDays, limits.expiresAt, now),
+      last_used_at: null,
+      revoked_at: null,
+      created_by_user_id: maker.userId,
+      scopes: planScopes(input.scopes, limits.scopes),
+    }
+    await tx
+      .insertInto('api_tokens')
+      .values({ ...record, organization_id: organizationId, token_hash })
+      .execute()
+    await recordAuditEvent(deps, tx, {
+      organizationId,
+      by: maker.by,
+      action: 'token.created',
+      target: { kind: 'token', id: record.id, name },
+      details: { scopes: record.scopes, expires_at: record.expires_at },
+    })
+    return { record, token }
+  })
+}
+
+async function limitsOf(
+  tx: Tx,
+  maker: TokenMaker,
+): Promise<{ scopes: readonly string[]; expiresAt: string | null }> {
+  if (maker.token === null) return { scopes: ['*'], expiresAt: null }
+  const row = await tx
+    .selectFrom('api_tokens')
+    .select(['expires_at', 'scopes'])
+    .where('id', '=', maker.token.id)
+    .where('revoked_at', 'is', null)
+    .executeTakeFirst()
+  if (row === undefined) throw exceedsMaker('scopes', 'the token that asks was revoked')
+  return { scopes: row.scopes, expiresAt: row.expires_at }
+}
+
+async function refuseTooMany(
+  deps: { clock: Clock },
+  tx: Tx,
+  organizationId: string,
+  userId: string | null,
+): Promise<void> {
+  const { count } = await tx
+    .selectFrom('api_tokens')
+    .select((eb) => eb.fn.countAll<number | bigint | string>().as('count'))
+    .where('organization_id', '=', organizationId)
+    .where('created_by_user_id', userId === null ? 'is' : '=', userId)
+    .where('revoked_at', 'is', null)
+    .where((eb) =>
+      eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', toIsoTime(deps.clock.now()))]),
+    )
+    .executeTakeFirstOrThrow()
+  if (Number(count) < MAX_TOKENS) return
+  throw new OperationError(
+    'token.too_many',
+    `Cannot create a token: you have ${MAX_TOKENS} valid ones here; revoke one that is not used`,
+  )
+}
+
+/** Whose tokens: everybody's, or those of one maker (null is the operator). */
+export type TokenOwners = 'all' | { userId: string | null }
+
+/** Tokens of an organization after `cursor`, oldest first, with their makers' names; revoked ones too. */
 export function listApiTokens(
   db: Database,
   organizationId: string,
-  page: { after: string | null; limit: number },
-): Promise<ApiToken[]> {
-  return db
+  page: { after: string | null; limit: number; of: TokenOwners },
+): Promise<(ApiToken & { maker_name: string | null })[]> {
+  const { of } = page
+  let query = db
     .selectFrom('api_tokens')
-    .select(COLUMNS)
+    .leftJoin('users', 'users.id', 'api_tokens.created_by_user_id')
+    .select(COLUMNS.map((column) => `api_tokens.${column}` as const))
+    .select('users.name as maker_name')
     .where('organization_id', '=', organizationId)
-    .where('id', '>', page.after ?? '')
-    .orderBy('id')
-    .limit(page.limit)
-    .execute()
+    .where('api_tokens.id', '>', page.after ?? '')
+  if (of !== 'all') {
+    query = query.where('created_by_user_id', of.userId === null ? 'is' : '=', of.userId)
+  }
+  return query.orderBy('api_tokens.id').limit(page.limit).execute()
 }
 
-/** Ends a token at once. One that was revoked before stays so. Throws `token.not_found`. */
-export async function revokeApiToken(
-  deps: { db: Database; clock: Clock },
+/**
+ * Ends a token at once. One that was revoked before stays so. Throws `token.not_found`, for a token that the asker has
+ * no say in too.
+ */
+export function revokeApiToken(
+  deps: { db: Database; clock: Clock; newId: NewId },
   organizationId: string,
   id: string,
+  asker: { of: TokenOwners; by: Actor },
 ): Promise<void> {
-  const result = await deps.db
+  const { of, by } = asker
+  return inTransaction(deps.db, async (tx) => {
+    let query = tx
+      .selectFrom('api_tokens')
+      .select(['id', 'name', 'revoked_at'])
+      .where('organization_id', '=', organizationId)
+      .where('id', '=', id)
+    if (of !== 'all') {
+      query = query.where('created_by_user_id', of.userId === null ? 'is' : '=', of.userId)
+    }
+    const token = await query.executeTakeFirst()
+    if (token === undefined) {
+      throw new OperationError('token.not_found', `Cannot find token "${id}"`)
+    }
+    if (token.revoked_at === null) await revoke(deps, tx, { organizationId, token, by })
+  })
+}
+
+/** Ends all tokens that a person has in an organization, because the person is no member any more. */
+export async function revokeTokensOfMember(
+  deps: { clock: Clock; newId: NewId },
+  tx: Tx,
+  of: { organizationId: string; userId: string; by: Actor },
+): Promise<void> {
+  const tokens = await tx
+    .selectFrom('api_tokens')
+    .select(['id', 'name'])
+    .where('organization_id', '=', of.organizationId)
+    .where('created_by_user_id', '=', of.userId)
+    .where('revoked_at', 'is', null)
+    .execute()
+  for (const token of tokens) await revoke(deps, tx, { ...of, token })
+}
+
+async function revoke(
+  deps: { clock: Clock; newId: NewId },
+  tx: Tx,
+  end: { organizationId: string; token: { id: string; name: string }; by: Actor },
+): Promise<void> {
+  const { token, organizationId, by } = end
+  const result = await tx
     .updateTable('api_tokens')
-    .set((eb) => ({
-      revoked_at: eb.fn.coalesce('revoked_at', eb.val(toIsoTime(deps.clock.now()))),
-    }))
-    .where('organization_id', '=', organizationId)
-    .where('id', '=', id)
+    .set({ revoked_at: toIsoTime(deps.clock.now()) })
+    .where('id', '=', token.id)
+    .where('revoked_at', 'is', null)
     .executeTakeFirst()
-  if (result.numUpdatedRows === 0n) {
-    throw new OperationError('token.not_found', `Cannot find token "${id}"`)
-  }
+  // Somebody else was first: one event tells it.
+  if (result.numUpdatedRows === 0n) return
+  await recordAuditEvent(deps, tx, {
+    organizationId,
+    by,
+    action: 'token.revoked',
+    target: { kind: 'token', ...token },
+  })
 }
 
 /** Who bears this token; null for one that is unknown, expired or revoked, without telling which. */
