@@ -1,3 +1,4 @@
+import { OIDC_ERRORS } from '../../identity/oidc/oidc-errors.ts'
 import { escapeHtml } from '../page.ts'
 import { form, NAME, newPassword, PASSWORD, PASSWORD_AGAIN, TOTP_CODE } from './form.ts'
 import { peoplePage } from './people-page.ts'
@@ -27,7 +28,13 @@ ${form('change-password', {
 ${secondFactor()}
 ${oidcName === null ? '' : identities(oidcName)}
 </div>`
-  return peoplePage({ name: 'account', title: 'Your account', body, wide: true })
+  return peoplePage({
+    name: 'account',
+    title: 'Your account',
+    body,
+    wide: true,
+    errors: OIDC_ERRORS,
+  })
 }
 
 function secondFactor(): string {
@@ -54,5 +61,5 @@ function identities(oidcName: string): string {
   return `<section id="identities-section"><h2>Other ways to sign in</h2>
 <p id="no-identities" class="soft" hidden>None yet.</p>
 <ul class="rows" id="identities"></ul>
-<p><a class="button second" id="link-identity" href="/api/auth/oidc/start?link=1">Connect ${name}</a></p></section>`
+<p><button type="button" class="second" id="link-identity">Connect ${name}</button></p></section>`
 }

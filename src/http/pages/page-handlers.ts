@@ -22,7 +22,7 @@ export function pageHandlers(app: {
   return {
     'pages.setup': () => Promise.resolve(setupPage()),
     'pages.signIn': () => Promise.resolve(signInPage(oidcName)),
-    'pages.acceptInvitation': () => Promise.resolve(acceptInvitationPage()),
+    'pages.acceptInvitation': () => Promise.resolve(acceptInvitationPage(oidcName)),
     'pages.forgotPassword': () => Promise.resolve(forgotPasswordPage()),
     'pages.resetPassword': () => Promise.resolve(resetPasswordPage()),
     'pages.account': () => Promise.resolve(accountPage(oidcName)),

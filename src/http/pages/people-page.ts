@@ -36,14 +36,17 @@ export function peoplePage(about: {
   title: string
   body: string
   wide?: boolean
+  /** What `?error=` of the address means, where something sends people back with one. */
+  errors?: Readonly<Record<string, string>>
 }): string {
-  const { name, title, body, wide = false } = about
+  const { name, title, body, wide = false, errors } = about
+  const known = errors === undefined ? '' : ` data-errors="${escapeHtml(JSON.stringify(errors))}"`
   return page(
     `${title} · NanoScale`,
     `<p class="brand"><a href="/">NanoScale</a></p>
 <main><h1 tabindex="-1">${escapeHtml(title)}</h1>
 <noscript><p class="told bad">This page needs JavaScript. At the machine of NanoScale the command line does the same.</p></noscript>
-<div class="told" id="told" role="alert" tabindex="-1"></div>
+<div class="told" id="told" role="alert" tabindex="-1"${known}></div>
 ${body}
 </main>`,
     {

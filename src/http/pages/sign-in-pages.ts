@@ -1,3 +1,4 @@
+import { OIDC_ERRORS } from '../../identity/oidc/oidc-errors.ts'
 import { escapeHtml } from '../page.ts'
 import { EMAIL, form, NAME, newPassword, PASSWORD, RECOVERY_CODE, TOTP_CODE } from './form.ts'
 import { peoplePage } from './people-page.ts'
@@ -31,7 +32,7 @@ export function signInPage(oidcName: string | null): string {
   const otherWay =
     oidcName === null
       ? ''
-      : `<p><a class="button second full" id="oidc" href="/api/auth/oidc/start">Sign in with ${escapeHtml(oidcName)}</a></p>`
+      : `<p><button type="button" class="second full" id="oidc">Sign in with ${escapeHtml(oidcName)}</button></p>`
   const body = `<div id="first-step">
 ${form('sign-in', {
   fields: [{ ...EMAIL, attributes: `${EMAIL.attributes ?? ''} autofocus` }, PASSWORD],
@@ -48,11 +49,15 @@ ${form('totp', { fields: [TOTP_CODE], submit: 'Continue' })}
 ${form('recovery', { fields: [RECOVERY_CODE], submit: 'Continue' })}
 <p><a href="#totp" id="use-totp">Use the authenticator app instead</a></p>
 </div>`
-  return peoplePage({ name: 'sign-in', title: 'Sign in', body })
+  return peoplePage({ name: 'sign-in', title: 'Sign in', body, errors: OIDC_ERRORS })
 }
 
 /** Where an invitation leads: a new account, or one that exists already joins. */
-export function acceptInvitationPage(): string {
+export function acceptInvitationPage(oidcName: string | null): string {
+  const otherWay =
+    oidcName === null
+      ? ''
+      : `<p id="oidc-join" hidden><button type="button" class="second full" id="oidc">Join with ${escapeHtml(oidcName)}</button></p>`
   const body = `<div id="loading" class="soft" role="status">Looking at your invitation …</div>
 <p id="invited" hidden></p>
 ${form('accept-new', {
@@ -68,6 +73,7 @@ ${form('accept-new', {
   submit: 'Join',
   hidden: true,
 })}
+${otherWay}
 ${form('accept-known', { fields: [], submit: 'Join', hidden: true })}
 <p id="sign-in-first" hidden><a class="button" href="/sign-in">Sign in to accept</a></p>`
   return peoplePage({ name: 'accept-invitation', title: 'Your invitation', body })

@@ -1,7 +1,17 @@
 // @ts-nocheck: a program of the browser, whose types this one does not have.
 /* The own account. */
 
-import { byId, call, digits, onClick, onSubmit, show, startOidc, tell } from './forms.js'
+import {
+  byId,
+  call,
+  digits,
+  onClick,
+  onSubmit,
+  show,
+  leaveForOidc,
+  tell,
+  tellErrorOfAddress,
+} from './forms.js'
 
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
 const at = (iso) => moment.format(new Date(iso))
@@ -83,6 +93,8 @@ async function showSessions() {
   )
 }
 
+const unusable = ({ usable }) => (usable ? '' : ' · not in use on this NanoScale any more')
+
 async function showIdentities() {
   if (byId('identities') === null) return
   const { ok, data } = await call('GET', '/api/me/identities')
@@ -95,10 +107,14 @@ async function showIdentities() {
   }
   byId('identities').replaceChildren(
     ...data.items.map((identity) =>
-      row(identity.issuer, `connected ${at(identity.created_at)}`, {
-        label: 'Disconnect',
-        act: () => remove(identity),
-      }),
+      row(
+        identity.name,
+        `${identity.issuer} · connected ${at(identity.linked_at)}${unusable(identity)}`,
+        {
+          label: 'Disconnect',
+          act: () => remove(identity),
+        },
+      ),
     ),
   )
   show('no-identities', data.items.length === 0)
@@ -124,7 +140,7 @@ function onProfile() {
     if (ok) location.assign('/sign-in')
     else tell(data.error, 'bad')
   })
-  onClick('link-identity', () => startOidc('link', '/account'))
+  onClick('link-identity', () => leaveForOidc('/api/auth/oidc/link', { return_to: '/account' }))
 }
 
 function onSecondFactor() {
@@ -181,6 +197,7 @@ async function start() {
   onSecondFactor()
   show('loading', false)
   show('account')
+  tellErrorOfAddress()
   return undefined
 }
 

@@ -34,6 +34,15 @@ export function tell(text, kind = 'good') {
   box.focus()
 }
 
+/** Tells what `?error=` says, when the page knows that word, and takes it out of the address. */
+export function tellErrorOfAddress() {
+  const code = new URLSearchParams(location.search).get('error')
+  if (code === null) return
+  const known = new Map(Object.entries(JSON.parse(byId('told').dataset.errors ?? '{}')))
+  history.replaceState(null, '', location.pathname)
+  if (known.has(code)) tell(known.get(code), 'bad')
+}
+
 function clearProblems(form) {
   form.querySelector('[role=alert]').textContent = ''
   for (const input of form.querySelectorAll('input[name]')) {
@@ -92,9 +101,9 @@ export function onClick(id, act) {
   })
 }
 
-export async function startOidc(purpose, next) {
-  const path = purpose === 'link' ? '/api/me/identities' : '/api/auth/oidc'
-  const { ok, data } = await call('POST', path, { return_path: next })
+/** Leaves for the single sign-on; what is wrong is told at the top of the page. */
+export async function leaveForOidc(path, body) {
+  const { ok, data } = await call('POST', path, body)
   if (ok) location.assign(data.url)
   else tell(data.error, 'bad')
 }

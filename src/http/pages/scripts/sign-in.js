@@ -1,7 +1,17 @@
 // @ts-nocheck: a program of the browser, whose types this one does not have.
 /* Becoming somebody: setup, sign-in, invitations and lost passwords. */
 
-import { byId, call, digits, onClick, onSubmit, show, startOidc, tell } from './forms.js'
+import {
+  byId,
+  call,
+  digits,
+  onClick,
+  onSubmit,
+  show,
+  leaveForOidc,
+  tell,
+  tellErrorOfAddress,
+} from './forms.js'
 
 /** The secret of a link, taken out of the address bar before anything else happens. */
 const token = takeToken()
@@ -9,10 +19,7 @@ const token = takeToken()
 function takeToken() {
   const given = new URLSearchParams(location.hash.slice(1)).get('token')
   if (given !== null) history.replaceState(null, '', location.pathname + location.search)
-  // Kept over a trip to the single sign-on, in this tab alone.
-  const kept = sessionStorage.getItem('nanoscale.token')
-  sessionStorage.removeItem('nanoscale.token')
-  return given ?? kept
+  return given
 }
 
 /** Where to go after signing in: a path of this site, never another one. */
@@ -22,6 +29,10 @@ function wantedPath() {
   const here = url !== null && url.origin === location.origin && /^\/(?![/\\])/.test(wanted)
   return here && !url.pathname.startsWith('//') ? url.pathname + url.search : '/'
 }
+
+/** Somebody who comes with an invitation accepts it by signing in. */
+const oidcTrip = (path) =>
+  token === null ? { return_to: path } : { return_to: '/', invitation_token: token }
 
 function needsToken() {
   if (token !== null) return true
@@ -65,13 +76,8 @@ function signInPage() {
   )
   onClick('use-recovery', () => step('recovery-step', 'recovery-code'))
   onClick('use-totp', () => step('second-step', 'totp-code'))
-  onClick('oidc', () => {
-    if (token !== null) sessionStorage.setItem('nanoscale.token', token)
-    return startOidc('sign_in', wantedPath())
-  })
-  const failure = new URLSearchParams(location.search).get('error')
-  if (failure !== null)
-    tell('The single sign-on did not sign you in. Try again, or use your password.', 'bad')
+  onClick('oidc', () => leaveForOidc('/api/auth/sign-in/oidc', oidcTrip(wantedPath())))
+  tellErrorOfAddress()
 }
 
 async function acceptInvitationPage() {
@@ -100,6 +106,8 @@ async function acceptInvitationPage() {
   onSubmit('accept-new', ({ name, password }) => accept({ name, password }), done)
   onSubmit('accept-known', () => accept({}), done)
   show(exists ? 'accept-known' : 'accept-new')
+  onClick('oidc', () => leaveForOidc('/api/auth/sign-in/oidc', oidcTrip('/')))
+  show('oidc-join', !exists)
   return undefined
 }
 
