@@ -45,6 +45,6 @@ export function networkOf(address: string): string {
   const [front = '', back] = address.split('::')
   const groups = front === '' ? [] : front.split(':')
   const rest = back === undefined || back === '' ? [] : back.split(':')
-  const gap = new Array<string>(8 - groups.length - rest.length).fill('0')
+  const gap = Array.from({ length: 8 - groups.length - rest.length }, () => '0')
   return `${[...groups, ...gap, ...rest].slice(0, 4).join(':')}::/64`
 }

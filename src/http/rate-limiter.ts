@@ -10,6 +10,7 @@ const MINUTE_MS = 60_000
 const MAX_KEYS = 20_000
 
 interface Bucket {
+  /** Milliseconds that were not spent. */
   left: number
   at: number
 }
@@ -23,21 +24,21 @@ export function createRateLimiter(
   perMinute: number,
   maxKeys: number = MAX_KEYS,
 ): RateLimiter {
+  const price = MINUTE_MS / perMinute
   // In the order of their last use.
   const buckets = new Map<string, Bucket>()
   return {
     take: (key) => {
       const now = clock.now()
-      const bucket = buckets.get(key) ?? { left: perMinute, at: now }
-      const since = Math.max(0, now - bucket.at)
-      const left = Math.min(perMinute, bucket.left + (since / MINUTE_MS) * perMinute)
+      const bucket = buckets.get(key) ?? { left: MINUTE_MS, at: now }
+      const left = Math.min(MINUTE_MS, bucket.left + Math.max(0, now - bucket.at))
+      const enough = left >= price
       buckets.delete(key)
-      buckets.set(key, { left: left >= 1 ? left - 1 : left, at: now })
+      buckets.set(key, { left: enough ? left - price : left, at: now })
       const [oldest] = buckets.keys()
       if (buckets.size > maxKeys && oldest !== undefined) buckets.delete(oldest)
-      if (left >= 1) return { kind: 'taken' }
-      const retryAfterSeconds = Math.ceil(((1 - left) / perMinute) * 60)
-      return { kind: 'empty', retryAfterSeconds: Math.max(1, retryAfterSeconds) }
+      if (enough) return { kind: 'taken' }
+      return { kind: 'empty', retryAfterSeconds: Math.max(1, Math.ceil((price - left) / 1000)) }
     },
   }
 }
