@@ -12,7 +12,7 @@ import { createProject, type NewProject } from '../projects/create-project.ts'
 import { deleteProject } from '../projects/delete-project.ts'
 import { listProjects, readProject, type Project } from '../projects/project-records.ts'
 import { updateProject, type ProjectChange } from '../projects/update-project.ts'
-import { organizationOf, type Handlers } from './handler.ts'
+import { membershipOf, organizationOf, type Handlers } from './handler.ts'
 import type { HttpApp } from './http-app.ts'
 import { unmasked } from './masked-values.ts'
 import { viewProjects, type ProjectView } from './project-view.ts'
@@ -41,14 +41,20 @@ function recordHandlers(app: HttpApp) {
   return {
     'projects.list': async ({ query }, request) => {
       const { limit, name } = query
-      const page = { after: query.cursor ?? null, limit: limit + 1, name }
+      const page = {
+        after: query.cursor ?? null,
+        limit: limit + 1,
+        name,
+        reach: membershipOf(request).reach,
+      }
       const rows = await listProjects(app.db, organizationOf(request), page)
       const items = await viewProjects(app, rows.slice(0, limit))
       return { items, next_cursor: rows.length > limit ? (items.at(-1)?.id ?? null) : null }
     },
     'projects.create': async ({ body }, request) => {
-      const organizationId = organizationOf(request)
-      const project = await createProject(app, organizationId, newProjectOf(body), request.actor)
+      const { organizationId, reach } = membershipOf(request)
+      const input = newProjectOf(body)
+      const project = await createProject(app, organizationId, input, request.actor, reach)
       // The project stays when its branch cannot be read: what is wrong is in its record, and can be corrected.
       await lookAtBranch(app, project.id, request.signal)
       return await view(app, await readProject(app.db, organizationId, project.id))

@@ -4,6 +4,7 @@ import { isUniqueViolation } from '../database/database-errors.ts'
 import type { Database, Tx } from '../database/database.ts'
 import { inTransaction } from '../database/in-transaction.ts'
 import type { RuntimeKind } from '../database/schema.ts'
+import type { ProjectReach } from '../identity/principal.ts'
 import { toIsoTime, type Clock } from '../lib/clock.ts'
 import { OperationError } from '../lib/errors.ts'
 import type { NewId } from '../lib/ids.ts'
@@ -34,13 +35,14 @@ const SUFFIX_ALPHABET = 'abcdefghjkmnpqrstvwxyz23456789'
 
 /**
  * Stores a project with its variables. Its first deployment is the business of the caller, who looks at the branch.
- * Throws `project.name_taken`, and what the checks of name, source, settings and variables throw.
+ * Who is limited to some projects reaches this one too. Throws `project.name_taken`, and what the checks of name, source, settings and variables throw.
  */
 export async function createProject(
   deps: CreateProjectDeps,
   organizationId: string,
   input: NewProject,
   by: Actor,
+  reach: ProjectReach = { kind: 'all' },
 ): Promise<Project> {
   checkProjectName(input.name)
   const source = checkSource(deps.config, input)
@@ -53,6 +55,7 @@ export async function createProject(
         const id = deps.newId()
         await insertProject(deps, tx, { id, organizationId, name: input.name, ...source, settings })
         await storeVariables(deps, tx, { organizationId, projectId: id }, environment)
+        if (reach.kind === 'selected') await addToReach(deps, tx, organizationId, id, reach.userId)
         await recordAuditEvent(deps, tx, {
           organizationId,
           by,
@@ -110,6 +113,25 @@ async function insertProject(
       deleted_at: null,
       created_at: now,
       updated_at: now,
+    })
+    .execute()
+}
+
+async function addToReach(
+  deps: { clock: Clock },
+  tx: Tx,
+  organizationId: string,
+  projectId: string,
+  userId: string,
+): Promise<void> {
+  const created_at = toIsoTime(deps.clock.now())
+  await tx
+    .insertInto('project_members')
+    .values({
+      organization_id: organizationId,
+      project_id: projectId,
+      user_id: userId,
+      created_at,
     })
     .execute()
 }
