@@ -17,6 +17,7 @@ import type { InstanceLogPlaces } from './deployments/instance-logs.ts'
 import { reconcileBranch } from './deployments/reconcile-branch.ts'
 import { examine } from './doctor/examine.ts'
 import { ensureDefaultOrganization } from './identity/organizations.ts'
+import { clerkJobs, createClerk } from './identity/clerk/create-clerk.ts'
 import { createOidc } from './identity/oidc/create-oidc.ts'
 import { createSignIn } from './identity/sign-in/create-sign-in.ts'
 import { systemClock, toIsoTime } from './lib/clock.ts'
@@ -73,11 +74,13 @@ export async function createApp(options: {
   const { config } = options
   await using stack = new AsyncDisposableStack()
   const base = await openBase(stack, config, options.createLog)
+  const clerk = await createClerkParts(base)
   const engineDeps = await createEngineDeps(base)
   const engine = stack.use(
     startDeploymentEngine(engineDeps, (deps) => [
       deletionJob({ ...deps, config, logPlaces: base.logPlaces }),
       ...instanceJobs(base),
+      ...clerkJobs({ db: base.db, clock }),
     ]),
   )
   const closing = stack.move()
@@ -95,7 +98,7 @@ export async function createApp(options: {
     publishRoutes: engine.publishRoutes,
     signIn: await createSignIn({ ...base, clock, newId }),
     oidc: createOidc({ ...base, clock }),
-    clerkSessions: null,
+    ...clerk,
     instance: await createInstanceOperations(base, engine.booted),
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
   }
@@ -124,6 +127,13 @@ async function openBase(
   }
   const hostId = await readHostId(join(run, 'host-id'), newId)
   return { config, db, log, keyring, redactor, spawner, traffic, hostId, logPlaces }
+}
+
+async function createClerkParts({ config, db, log, spawner }: Base) {
+  const isolation = await spawner.isolation()
+  const { allowUnisolated } = config
+  const deps = { config, db, clock, newId, log: log.child({ room: 'clerk' }) }
+  return await createClerk(deps, { isolation, allowUnisolated })
 }
 
 async function createEngineDeps(base: Base): Promise<EngineDeps> {

@@ -1,4 +1,5 @@
 import { Secret } from '../lib/secret.ts'
+import { parseWebhookSecrets } from '../lib/webhook-secrets.ts'
 import { isHostname, type Parse } from './config-values.ts'
 
 /** Clerk's name of a role → ours. */
@@ -42,6 +43,15 @@ export const line: Parse<string> = (text) =>
   /^[^\p{C}]{1,60}$/u.test(text)
     ? { value: text }
     : { problem: 'must be one line of at most 60 characters' }
+
+/** What Standard Webhooks are signed with; several while one replaces the other. */
+export const webhookSecrets: Parse<Secret> = (text) =>
+  parseWebhookSecrets(text) === null
+    ? {
+        problem:
+          'must be whsec_ and at least 24 bytes in base64, as Clerk shows it; or several, separated by commas',
+      }
+    : { value: new Secret(text) }
 
 /** Line breaks may be written as `\\n`, since environment files seldom hold real ones. Whether it is a key is checked later. */
 export const publicKeyPem: Parse<string> = (text) =>

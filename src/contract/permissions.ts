@@ -67,11 +67,30 @@ export const PERMISSIONS: { readonly [Id in RouteId]: Permission } = {
   'scripts.signIn': everyone,
   'scripts.account': everyone,
   'auth.providers': everyone,
+  'auth.signIn': everyone,
+  'auth.session': everyone,
+  'auth.verifyTotp': everyone,
+  'auth.verifyBackupCode': everyone,
+  'auth.requestPasswordReset': everyone,
+  'auth.resetPassword': everyone,
+  'setup.read': everyone,
+  'setup.complete': everyone,
   'oidc.start': everyone,
   'oidc.callback': everyone,
+  // Clerk's signature is checked instead.
+  'clerk.webhook': everyone,
 
   // Oneself
   me: signedIn,
+  'me.update': person,
+  'auth.signOut': person,
+  'auth.changePassword': person,
+  'auth.enableTwoFactor': person,
+  'auth.disableTwoFactor': person,
+  'auth.generateBackupCodes': person,
+  'sessions.list': person,
+  'sessions.end': person,
+  'sessions.endOthers': person,
   'oidc.link': person,
   'identities.list': person,
   'identities.unlink': person,
@@ -124,9 +143,15 @@ export const PERMISSIONS: { readonly [Id in RouteId]: Permission } = {
   'tokens.create': may('viewer', 'tokens:write'),
   'tokens.revoke': may('viewer', 'tokens:write'),
 
+  // Who did what. Verifying concerns all organizations at once
+  'audit.list': may('admin', 'audit:read'),
+  'audit.export': may('admin', 'audit:read'),
+  'audit.verify': operator,
+
   // The instance
   'instance.read': may('admin', 'instance:read'),
   metrics: may('admin', 'instance:read'),
+  'setup.link': operator,
   'keys.status': operator,
   'keys.rotate': operator,
   'keys.retire': operator,

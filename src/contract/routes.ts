@@ -1,3 +1,6 @@
+import { clerkRoutes } from './clerk-routes.ts'
+import { auditRoutes } from './audit-routes.ts'
+import { authRoutes } from './auth-routes.ts'
 import { deploymentRoutes } from './deployment-routes.ts'
 import { identityRoutes } from './identity-routes.ts'
 import { instanceRoutes } from './instance-routes.ts'
@@ -12,7 +15,10 @@ export const ROUTES = {
   ...deploymentRoutes,
   ...tokenRoutes,
   ...organizationRoutes,
+  ...authRoutes,
   ...identityRoutes,
+  ...clerkRoutes,
+  ...auditRoutes,
   ...instanceRoutes,
   ...pageRoutes,
 } as const

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import type { Database } from '../database/database.ts'
 import type { Role } from '../database/schema.ts'
 import { createDeploymentEvents } from '../deployments/deployment-events.ts'
+import { createClerkWebhook } from '../identity/clerk/receive-clerk-message.ts'
 import { createSessionCookies } from '../identity/sign-in/session-cookie.ts'
 import { systemClock, toIsoTime } from '../lib/clock.ts'
 import { newId } from '../lib/ids.ts'
@@ -125,6 +126,13 @@ function standIns(db: Database, directory: string) {
       call: () => Promise.reject(new Error('This test has no library to sign in with')),
       hashPassword: () => Promise.reject(new Error('This test has no library to sign in with')),
     },
+    clerkWebhook: createClerkWebhook({
+      db,
+      clock: systemClock,
+      newId,
+      log: silentLogger,
+      config: { clerkWebhookSecret: null, clerkIssuer: null, clerkRoles: {} },
+    }),
     clerkSessions: null,
     mailer: createMailer({ smtpUrl: null, mailFrom: null, log: silentLogger }),
     events: createDeploymentEvents(),

@@ -1,3 +1,7 @@
+import { clerkHandlers } from './clerk-handlers.ts'
+import { auditHandlers } from './audit-handlers.ts'
+import { accountHandlers } from './account-handlers.ts'
+import { authHandlers } from './auth-handlers.ts'
 import { createApi, type Api } from './create-api.ts'
 import { deploymentHandlers } from './deployment-handlers.ts'
 import type { HttpApp } from './http-app.ts'
@@ -28,7 +32,11 @@ export function buildApi(app: HttpApp, stopping: AbortSignal): Api {
       ...memberHandlers(app),
       ...invitationHandlers(app),
       ...pageHandlers(app),
+      ...authHandlers(app),
+      ...accountHandlers(app),
       ...identityHandlers(app),
+      ...clerkHandlers(app),
+      ...auditHandlers(app),
       ...instanceHandlers(app, { metrics, openApiDocument: () => openApiDocument(api, app) }),
     },
   )

@@ -4,6 +4,7 @@ import type { DeploymentEvents } from '../deployments/deployment-events.ts'
 import type { InstanceLogPlaces } from '../deployments/instance-logs.ts'
 import type { ReconcileOutcome } from '../deployments/reconcile-branch.ts'
 import type { ClerkSessions } from '../identity/authenticate.ts'
+import type { ClerkWebhook } from '../identity/clerk/receive-clerk-message.ts'
 import type { Oidc } from '../identity/oidc/create-oidc.ts'
 import type { SignIn } from '../identity/sign-in/create-sign-in.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -87,6 +88,7 @@ export interface HttpApp {
   signIn: SignIn
   /** Null when no identity provider is configured. */
   oidc: Oidc | null
+  clerkWebhook: ClerkWebhook
   /** Null when Clerk is not configured. */
   clerkSessions: ClerkSessions | null
   deployments: DeploymentCommands

@@ -13,7 +13,13 @@ export type OrganizationName = { id: string } | { slug: string }
 /** Sessions of Clerk, when it is configured. */
 export interface ClerkSessions {
   /** Whose session a JWT stands for; null for one that is not Clerk's, or of a person whom we do not know. */
-  authenticate(jwt: string): Promise<{ userId: string; name: string; email: string } | null>
+  authenticate(jwt: string): Promise<{
+    userId: string
+    name: string
+    email: string
+    /** The one that is active in this session; null when none is. */
+    organization: { id: string } | null
+  } | null>
 }
 
 export interface AuthenticateDeps {
@@ -62,8 +68,9 @@ export async function authenticate(
   if (bearer.startsWith('nsk_')) return await byToken(deps, bearer, organization)
   const person = (await deps.clerkSessions?.authenticate(bearer)) ?? null
   if (person === null) return { kind: 'nobody' }
-  const found = { ...person, via: { kind: 'clerk' } as const }
-  return await asPerson(deps.db, found, organization, { byCookie: false, renewedCookie: null })
+  const { organization: active, ...found } = { ...person, via: { kind: 'clerk' } as const }
+  const session = { byCookie: false, renewedCookie: null }
+  return await asPerson(deps.db, found, organization ?? active, session)
 }
 
 async function asOperator(

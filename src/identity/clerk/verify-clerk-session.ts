@@ -43,9 +43,7 @@ export interface ClerkSessionPerson {
   userId: string
   name: string
   email: string
-  /** Clerk's id of the organization that is active in this session. */
-  clerkOrgId: string | null
-  /** The same as ours; one that we do not know is the id of nothing. Null: the session has none. */
+  /** The one that is active in this session; one that we do not know is the id of nothing. Null: none is active. */
   organization: { id: string } | null
 }
 
@@ -136,7 +134,6 @@ async function findPerson(
     userId: user.id,
     name: user.name,
     email: user.clerk_primary_email ?? user.email,
-    clerkOrgId,
   }
   if (clerkOrgId === null) return { ...person, organization: null }
   const organization = await db
