@@ -1,10 +1,10 @@
 import type { z } from 'zod'
 
 /**
- * What a route answers with: JSON of a schema, nothing, a page or text, or server-sent events (the same lines as text
- * for `Accept: text/plain`).
+ * What a route answers with: JSON of a schema, nothing, a page or text, server-sent events (the same lines as text for
+ * `Accept: text/plain`), or lines of JSON without end (NDJSON).
  */
-export type RouteResponse = z.ZodType | 'empty' | 'text' | 'html' | 'events'
+export type RouteResponse = z.ZodType | 'empty' | 'text' | 'html' | 'events' | 'lines'
 
 /** One endpoint of the HTTP API. The server, the OpenAPI document and the CLI are made from these. */
 export interface RouteDefinition {

@@ -14,7 +14,7 @@ import type { HttpApp } from './http-app.ts'
 import { openApiOf } from './openapi-route.ts'
 import { limitBody, readRawBody, requireJson } from './read-body.ts'
 import type { RequestMetrics } from './request-metrics.ts'
-import { respond, withinDeadline } from './respond.ts'
+import { isStream, respond, withinDeadline } from './respond.ts'
 import { createStreamSlots, watchAccess, type StreamSlots } from './stream-access.ts'
 
 /** `operator` comes only from the Unix socket's listener. */
@@ -120,7 +120,7 @@ function addRoute(deps: ApiDeps, api: Api, id: RouteId, handler: AnyHandler): vo
     }
     const facts = factsOf(deps, route, c)
     const tellFailure = (error: unknown) => answerAndLog(deps, error, c.get('requestId')).body
-    if (route.response === 'events') {
+    if (isStream(route)) {
       const stream = openStream(deps, askOf(id, c), facts)
       const streamFacts = { ...facts, signal: stream.signal }
       try {
@@ -171,7 +171,7 @@ async function bodyOf(route: RouteDefinition, c: Context<ApiEnv>): Promise<unkno
 
 function factsOf(deps: ApiDeps, route: RouteDefinition, c: Context<ApiEnv>): RequestFacts {
   const signals = [c.req.raw.signal, deps.stopping]
-  if (route.response !== 'events') signals.push(AbortSignal.timeout(DEADLINE_MS))
+  if (!isStream(route)) signals.push(AbortSignal.timeout(DEADLINE_MS))
   const accept = c.req.header('accept') ?? ''
   const principal = c.get('principal')
   const request = { address: c.get('address'), requestId: c.get('requestId') }

@@ -35,7 +35,7 @@ export interface EventAnswer {
   events: AsyncIterable<StreamEvent>
 }
 
-type Answer<Id extends RouteId> = Routes[Id]['response'] extends 'events'
+type Answer<Id extends RouteId> = Routes[Id]['response'] extends 'events' | 'lines'
   ? EventAnswer
   : Routes[Id]['response'] extends 'text' | 'html'
     ? string

@@ -66,6 +66,8 @@ function successOf(route: RouteDefinition): RouteConfig['responses'][string] {
       return { description, content: { 'text/html': plain } }
     case 'events':
       return { description, content: { 'text/event-stream': plain, 'text/plain': plain } }
+    case 'lines':
+      return { description, content: { 'application/x-ndjson': plain } }
     default:
       return { description, content: { 'application/json': { schema: route.response } } }
   }

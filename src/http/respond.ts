@@ -2,6 +2,7 @@ import type { RouteDefinition } from '../contract/route.ts'
 import { OperationError } from '../lib/errors.ts'
 import { streamResponse } from './event-stream.ts'
 import type { EventAnswer, RequestFacts } from './handler.ts'
+import { linesResponse } from './lines-stream.ts'
 
 /** What is known of the one who is answered. */
 export interface Respondent extends Pick<RequestFacts, 'signal' | 'prefersText'> {
@@ -9,6 +10,11 @@ export interface Respondent extends Pick<RequestFacts, 'signal' | 'prefersText'>
   tellFailure: (error: unknown) => { error: string }
   /** Called when a stream is over. */
   onEnd: () => void
+}
+
+/** True for what is sent as long as there is something to send, beyond the deadline of requests. */
+export function isStream({ response }: RouteDefinition): boolean {
+  return response === 'events' || response === 'lines'
 }
 
 /** The answer of a handler as the response that its route promises. */
@@ -29,6 +35,8 @@ export function respond(route: RouteDefinition, answer: unknown, respondent: Res
         tellFailure: respondent.tellFailure,
         onEnd: respondent.onEnd,
       })
+    case 'lines':
+      return linesResponse((answer as EventAnswer).events, respondent)
     default:
       return Response.json(answer, { status })
   }
