@@ -1,5 +1,6 @@
 import { nanoscaleSchema } from '../builds/nanoscale-json.ts'
 import type { Principal } from '../identity/principal.ts'
+import { isSetupNeeded } from '../identity/setup.ts'
 import { OperationError } from '../lib/errors.ts'
 import { docsPage } from './docs-page.ts'
 import type { Handlers, StreamEvent } from './handler.ts'
@@ -71,8 +72,7 @@ function factHandlers(app: HttpApp, deps: InstanceHandlerDeps) {
 
 async function viewerOf(app: Pick<HttpApp, 'db'>, principal: Principal | null): Promise<Viewer> {
   if (principal?.kind === 'user') return { kind: 'person', name: principal.name }
-  const anybody = await app.db.selectFrom('users').select('id').limit(1).executeTakeFirst()
-  return { kind: anybody === undefined ? 'nobodyYet' : 'stranger' }
+  return { kind: (await isSetupNeeded(app.db)) ? 'nobodyYet' : 'stranger' }
 }
 
 function keyHandlers(app: HttpApp) {
