@@ -2,6 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
+import { auditRetentionJob } from './audit/prune-audit.ts'
+import { startAuditSealing } from './audit/start-audit-sealing.ts'
 import { createBuilds } from './builds/create-builds.ts'
 import { readToolchain } from './builds/toolchain.ts'
 import type { Config } from './config/config.ts'
@@ -16,9 +18,11 @@ import { instanceJobs } from './deployments/instance-jobs.ts'
 import type { InstanceLogPlaces } from './deployments/instance-logs.ts'
 import { reconcileBranch } from './deployments/reconcile-branch.ts'
 import { examine } from './doctor/examine.ts'
+import { identityExpiryJob } from './identity/expire-identity-records.ts'
 import { ensureDefaultOrganization } from './identity/organizations.ts'
 import { clerkJobs, createClerk } from './identity/clerk/create-clerk.ts'
 import { createOidc } from './identity/oidc/create-oidc.ts'
+import { announceSetup } from './identity/setup.ts'
 import { createSignIn } from './identity/sign-in/create-sign-in.ts'
 import { systemClock, toIsoTime } from './lib/clock.ts'
 import { createFaultPoint, FAULT_POINT_FILE } from './lib/fault-point.ts'
@@ -75,14 +79,19 @@ export async function createApp(options: {
   await using stack = new AsyncDisposableStack()
   const base = await openBase(stack, config, options.createLog)
   const clerk = await createClerkParts(base)
+  // Before whatever records events, so that it ends after it, with a last sealing.
+  stack.use(startAuditSealing({ ...base, clock, log: base.log.child({ room: 'audit' }) }))
   const engineDeps = await createEngineDeps(base)
   const engine = stack.use(
     startDeploymentEngine(engineDeps, (deps) => [
       deletionJob({ ...deps, config, logPlaces: base.logPlaces }),
       ...instanceJobs(base),
+      auditRetentionJob({ ...base, clock, newId }),
+      identityExpiryJob({ ...base, clock }),
       ...clerkJobs({ db: base.db, clock }),
     ]),
   )
+  await announceSetup({ ...base, clock, newId })
   const closing = stack.move()
   return {
     ...base,

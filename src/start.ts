@@ -8,6 +8,7 @@ import { endApps } from './platform/end-apps.ts'
 import { takeForegroundLock } from './platform/foreground-lock.ts'
 import { keepPlatform, type Platform } from './platform/keep-platform.ts'
 import { createLineWriter, outliveReaders } from './platform/process-output.ts'
+import { readSetupLink } from './platform/read-setup-link.ts'
 import { describeStart } from './platform/start-banner.ts'
 import { aborted, listenForStop, type StopRequests } from './platform/stop-requests.ts'
 import { waitUntilReady } from './platform/wait-until-ready.ts'
@@ -95,7 +96,9 @@ async function becomeReady(
     throw error
   }
   tellLauncher('ready')
-  const around = { env: process.env, userName: userName(), hostName: hostname(), isolation }
+  const setupLink = await readSetupLink(config.dataDirectory)
+  const names = { userName: userName(), hostName: hostname() }
+  const around = { env: process.env, ...names, isolation, setupLink }
   say(describeStart(config, around))
   return true
 }

@@ -7,6 +7,7 @@ import { addEnv } from './commands/env.ts'
 import { addLogs } from './commands/logs.ts'
 import { addOpen } from './commands/open.ts'
 import { addProjects } from './commands/projects.ts'
+import { addSetupLink } from './commands/setup-link.ts'
 import { addTokens } from './commands/tokens.ts'
 import type { ConnectionOptions } from './connection.ts'
 import type { Session } from './session.ts'
@@ -21,6 +22,7 @@ const COMMANDS: readonly AddCommand[] = [
   addDomains,
   addOpen,
   addTokens,
+  addSetupLink,
 ]
 
 /** The commands that talk to a running NanoScale. `openSession` is called when one of them runs, not before. */

@@ -42,7 +42,7 @@ export const STATUS_OF_CODE: ReadonlyMap<string, ContentfulStatusCode> = new Map
   ['auth.busy', 503],
   ['session.not_found', 404],
   ['setup.wrong_token', 403],
-  ['setup.completed', 409],
+  ['setup.done', 409],
   ['person.email_invalid', 422],
   ['person.email_taken', 409],
   ['project.not_found', 404],

@@ -6,6 +6,7 @@ import { inTransaction } from '../database/in-transaction.ts'
 import { toIsoTime, type Clock } from '../lib/clock.ts'
 import { OperationError } from '../lib/errors.ts'
 import type { NewId } from '../lib/ids.ts'
+import type { Logger } from '../lib/logger.ts'
 import { readInstanceSecret } from '../secrets/instance-secret.ts'
 import type { Keyring } from '../secrets/keyring.ts'
 import { DEFAULT_ORGANIZATION_SLUG } from './organizations.ts'
@@ -53,6 +54,14 @@ export async function readSetupLink(deps: SetupDeps): Promise<string | null> {
   return `${url.href}#token=${await setupToken(deps)}`
 }
 
+/** While nobody has set NanoScale up: writes the link to the log. Whoever reads that log runs this machine. */
+export async function announceSetup(
+  deps: SetupDeps & { log: Pick<Logger, 'info'> },
+): Promise<void> {
+  const link = await readSetupLink(deps)
+  if (link !== null) deps.log.info('NanoScale waits for its first person', { link })
+}
+
 async function setupToken(deps: SetupDeps): Promise<string> {
   const secret = await readInstanceSecret(deps, 'setup')
   return createHmac('sha256', secret).update('setup link 1').digest('base64url')
@@ -60,7 +69,7 @@ async function setupToken(deps: SetupDeps): Promise<string> {
 
 /**
  * Makes the first person, the owner of the default organization, and signs them in. Of several at once one succeeds.
- * Throws `setup.wrong_token` and `setup.completed`.
+ * Throws `setup.wrong_token` and `setup.done`.
  */
 export async function completeSetup(
   deps: SetupDeps & { signIn: SignIn },
@@ -136,7 +145,7 @@ async function makeOwner(
 
 function completed(): OperationError {
   return new OperationError(
-    'setup.completed',
+    'setup.done',
     'Cannot set up NanoScale: this was done before. Sign in, or ask an owner to invite you',
   )
 }

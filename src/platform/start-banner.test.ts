@@ -11,7 +11,13 @@ const CONFIG = {
   publicBaseUrl: 'http://localhost:4000',
   trafficUrl: 'http://*.localhost:8080',
 }
-const AROUND = { env: {}, userName: 'ann', hostName: 'box', isolation: 'users' } as const
+const AROUND = {
+  env: {},
+  userName: 'ann',
+  hostName: 'box',
+  isolation: 'users',
+  setupLink: null,
+} as const
 
 describe('describeStart()', () => {
   it('says where the API and the apps are and what to type next', () => {
@@ -20,6 +26,12 @@ describe('describeStart()', () => {
     assert.match(text, /http:\/\/<name>\.localhost:8080/)
     assert.match(text, /\.\/nanoscale projects create/)
     assert.doesNotMatch(text, /ssh/)
+  })
+
+  it('shows the link by which the first person is made, while it is needed', () => {
+    const setupLink = 'http://localhost:4000/setup#token=abc'
+    assert.match(describeStart(CONFIG, { ...AROUND, setupLink }), /setup#token=abc/)
+    assert.doesNotMatch(describeStart(CONFIG, AROUND), /owner/)
   })
 
   it('says when nothing separates apps', () => {

@@ -11,6 +11,8 @@ interface Surroundings {
   userName: string
   hostName: string
   isolation: Isolation
+  /** By which the first person is made; null when there is one. */
+  setupLink: string | null
 }
 
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
@@ -24,6 +26,7 @@ export function describeStart(config: BannerConfig, around: Surroundings): strin
     `  Apps    ${config.trafficUrl.replace('*', '<name>')}`,
     `  Data    ${config.dataDirectory}`,
     '',
+    ...describeSetup(around.setupLink),
     'Deploy an app, in another terminal:',
     '',
     '  ./nanoscale projects create shop --repo https://github.com/you/shop --branch main',
@@ -36,6 +39,11 @@ export function describeStart(config: BannerConfig, around: Surroundings): strin
     ...describeAccess(config, around),
     '',
   ].join('\n')
+}
+
+function describeSetup(setupLink: string | null): string[] {
+  if (setupLink === null) return []
+  return ['Become its owner (whoever opens this link first does):', '', `  ${setupLink}`, '']
 }
 
 function describeIsolation(isolation: Isolation): string[] {

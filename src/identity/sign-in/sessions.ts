@@ -46,13 +46,13 @@ export async function authenticateSession(
   if (token === null) return null
   const now = deps.clock.now()
   const row = await deps.db
-    .selectFrom('sessions as session')
-    .innerJoin('users as user', 'user.id', 'session.user_id')
-    .select(['session.id', 'session.user_id', 'session.expires_at', 'session.updated_at'])
-    .select(['user.name', 'user.email'])
-    .where('session.token', '=', hashSessionToken(token))
-    .where('session.expires_at', '>', toIsoTime(now))
-    .where('user.deleted_at', 'is', null)
+    .selectFrom('sessions')
+    .innerJoin('users', 'users.id', 'sessions.user_id')
+    .select(['sessions.id', 'sessions.user_id', 'sessions.expires_at', 'sessions.updated_at'])
+    .select(['users.name', 'users.email'])
+    .where('sessions.token', '=', hashSessionToken(token))
+    .where('sessions.expires_at', '>', toIsoTime(now))
+    .where('users.deleted_at', 'is', null)
     .executeTakeFirst()
   if (row === undefined) return null
   const left = Date.parse(row.expires_at) - now
@@ -116,12 +116,12 @@ export async function isSessionLive(
   sessionId: string,
 ): Promise<boolean> {
   const row = await db
-    .selectFrom('sessions as session')
-    .innerJoin('users as user', 'user.id', 'session.user_id')
-    .select('session.id')
-    .where('session.id', '=', sessionId)
-    .where('session.expires_at', '>', toIsoTime(deps.clock.now()))
-    .where('user.deleted_at', 'is', null)
+    .selectFrom('sessions')
+    .innerJoin('users', 'users.id', 'sessions.user_id')
+    .select('sessions.id')
+    .where('sessions.id', '=', sessionId)
+    .where('sessions.expires_at', '>', toIsoTime(deps.clock.now()))
+    .where('users.deleted_at', 'is', null)
     .executeTakeFirst()
   return row !== undefined
 }
