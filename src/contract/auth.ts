@@ -5,7 +5,7 @@ import { time } from './common.ts'
 const email = z.string().trim().min(3).max(254)
 /** As it was typed: passwords are neither trimmed nor changed. */
 const password = z.string().min(1).max(128)
-const newPassword = z.string().min(10, 'at least 10 characters').max(128, 'at most 128 characters')
+export const newPassword = z.string().min(10, 'at least 10 characters').max(128, 'at most 128 characters')
 const personName = z.string().trim().min(1).max(100)
 const totpCode = z.string().regex(/^\d{6}$/, 'six digits')
 const backupCode = z.string().trim().min(1).max(40)

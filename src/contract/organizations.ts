@@ -1,5 +1,6 @@
 import { z } from 'zod'
 
+import { newPassword } from './auth.ts'
 import { pageQuery, time } from './common.ts'
 import { ROLES } from './permissions.ts'
 
@@ -175,7 +176,7 @@ export const openInvitation = z.object({
 export const acceptInvitationBody = z.strictObject({
   token: invitationToken,
   name: z.string().trim().min(1).max(100).optional(),
-  password: z.string().min(10).max(128).optional(),
+  password: newPassword.optional(),
 })
 
 export const acceptedInvitation = z.object({

@@ -1,5 +1,6 @@
-import { checkResetLinkAllowed, removeMember, updateMember } from '../identity/change-members.ts'
+import { permitResetLink, removeMember, updateMember } from '../identity/change-members.ts'
 import { listMembers, type Member } from '../identity/members.ts'
+import { createResetLink } from '../identity/sign-in/passwords.ts'
 import { OperationError } from '../lib/errors.ts'
 import { askingPersonOf, organizationOf, type Handlers } from './handler.ts'
 import type { HttpApp } from './http-app.ts'
@@ -39,8 +40,10 @@ export function memberHandlers(app: Deps): MemberHandlers {
       const organizationId = organizationOf(request)
       const userId = params.user_id
       const byOperator = request.principal?.kind === 'operator'
-      await checkResetLinkAllowed(app.db, { organizationId, userId }, byOperator)
-      throw new Error('Not yet')
+      const asker = { byOperator, by: request.actor }
+      await permitResetLink(app, { organizationId, userId }, asker)
+      const link = await createResetLink(app, userId)
+      return { ...link, mail_works: app.mailer.configured }
     },
   }
 }

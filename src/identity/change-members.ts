@@ -197,24 +197,40 @@ async function revokeInvitationsBy(
 }
 
 /**
- * Refuses to make a reset link for a member of this organization that would open another one too, except for the
- * operator. Throws `member.not_found`, `member.from_clerk`, `member.belongs_elsewhere`.
+ * Notes that a reset link is about to be made for a member. Refuses one that would open another organization too,
+ * except to the operator. Throws `member.not_found`, `member.from_clerk`, `member.belongs_elsewhere`.
  */
-export async function checkResetLinkAllowed(
-  db: Database | Tx,
+export function permitResetLink(
+  deps: WriteDeps,
   of: { organizationId: string; userId: string },
-  byOperator: boolean,
-): Promise<Member> {
-  const member = await readMember(db, of.organizationId, of.userId)
-  refuseClerkMember(member)
-  if (byOperator) return member
-  const elsewhere = await db
+  asker: { byOperator: boolean; by: Actor },
+): Promise<void> {
+  const { organizationId, userId } = of
+  return inTransaction(deps.db, async (tx) => {
+    const member = await readMember(tx, organizationId, userId)
+    refuseClerkMember(member)
+    if (!asker.byOperator) await refuseMemberElsewhere(tx, organizationId, member)
+    await recordAuditEvent(deps, tx, {
+      organizationId,
+      by: asker.by,
+      action: 'password.reset_link_created',
+      target: { kind: 'user', id: userId, name: member.email },
+    })
+  })
+}
+
+async function refuseMemberElsewhere(
+  tx: Tx,
+  organizationId: string,
+  member: Member,
+): Promise<void> {
+  const elsewhere = await tx
     .selectFrom('organization_members')
     .select('id')
-    .where('user_id', '=', of.userId)
-    .where('organization_id', '!=', of.organizationId)
+    .where('user_id', '=', member.user_id)
+    .where('organization_id', '!=', organizationId)
     .executeTakeFirst()
-  if (elsewhere === undefined) return member
+  if (elsewhere === undefined) return
   throw new OperationError(
     'member.belongs_elsewhere',
     `Cannot make a reset link for "${member.email ?? member.name}": the account opens other organizations too, so only the operator may, with "nanoscale members reset-link" on this machine`,
