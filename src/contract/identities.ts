@@ -26,7 +26,7 @@ export const oidcStart = z.object({
 })
 
 /** Whatever comes is answered with a redirection, so nothing of it is refused here. */
-const sent = z.string().max(4096).optional().catch(undefined)
+const sent = z.string().max(4096).optional().catch(undefined).meta({ type: 'string' })
 
 export const oidcCallbackQuery = z.object({ code: sent, state: sent, iss: sent, error: sent })
 

@@ -130,7 +130,7 @@ export const PERMISSIONS: { readonly [Id in RouteId]: Permission } = {
   'members.list': may('viewer', 'organization:read', 'organization'),
   'members.update': may('owner', 'organization:write', 'organization'),
   'members.remove': may('owner', 'organization:write', 'organization'),
-  'members.leave': may('viewer', 'organization:write', 'organization'),
+  'members.leave': { ...person, subject: 'organization' },
   'members.resetLink': may('owner', 'organization:write', 'organization'),
   'invitations.list': may('owner', 'organization:read', 'organization'),
   'invitations.create': may('owner', 'organization:write', 'organization'),
