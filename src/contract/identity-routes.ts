@@ -25,7 +25,7 @@ export const identityRoutes = {
     body: startOidcBody,
     response: oidcStart,
     status: 200,
-    errors: [404, 503],
+    errors: [404, 409, 503],
   },
   'oidc.link': {
     method: 'POST',

@@ -3,8 +3,10 @@ import { finishOidc, type OidcEnd } from '../identity/oidc/finish-oidc.ts'
 import { listIdentities, removeIdentity } from '../identity/oidc/identities.ts'
 import { startOidc } from '../identity/oidc/start-oidc.ts'
 import { safeReturnPath } from '../identity/return-path.ts'
+import { refuseFurtherPeople } from './further-people.ts'
 import type { Handlers, RequestFacts } from './handler.ts'
 import type { HttpApp } from './http-app.ts'
+import { jsonResponse } from './json-response.ts'
 
 type IdentityHandlers = Pick<
   Handlers,
@@ -16,7 +18,10 @@ type IdentityHandlers = Pick<
   | 'identities.unlink'
 >
 
-type IdentityApp = Pick<HttpApp, 'db' | 'clock' | 'newId' | 'keyring' | 'signIn' | 'oidc'>
+type IdentityApp = Pick<
+  HttpApp,
+  'db' | 'clock' | 'newId' | 'keyring' | 'signIn' | 'oidc' | 'config' | 'instance'
+>
 
 /** Of the cookie that binds a trip to the provider to the browser that began it. */
 const BINDING = 'oidc'
@@ -26,13 +31,16 @@ export function identityHandlers(app: IdentityApp): IdentityHandlers {
   return {
     'auth.providers': () =>
       Promise.resolve({ password: true, oidc: oidc === null ? null : { name: oidc.name } }),
-    'oidc.start': ({ body }, request) =>
-      start(app, request, {
+    'oidc.start': async ({ body }, request) => {
+      const invitationToken = body.invitation_token ?? null
+      if (invitationToken !== null) await refuseFurtherPeople(app)
+      return await start(app, request, {
         purpose: 'oidc.sign_in',
         userId: null,
         returnTo: body.return_to ?? null,
-        invitationToken: body.invitation_token ?? null,
-      }),
+        invitationToken,
+      })
+    },
     'oidc.link': ({ body }, request) =>
       start(app, request, {
         purpose: 'oidc.link',
@@ -84,24 +92,21 @@ async function start(app: IdentityApp, request: RequestFacts, begun: Start): Pro
   const { cookies } = app.signIn
   const had = cookies.readSigned(request.cookieHeader, BINDING)
   const { url, binding } = await startOidc(app, { ...begun, binding: had })
-  return withCookie(
-    Response.json({ url }),
-    cookies.writeSigned(BINDING, binding, OAUTH_STATE_MS / 1000),
-  )
+  const cookie = cookies.writeSigned(BINDING, binding, OAUTH_STATE_MS / 1000)
+  return jsonResponse(200, { url }, { setCookies: [cookie] })
 }
 
 function redirectionOf(end: OidcEnd): Response {
-  if (end.kind === 'signed_in') return withCookie(redirectTo(end.returnTo), end.cookie)
+  if (end.kind === 'signed_in') return redirectTo(end.returnTo, end.cookie)
   if (end.kind === 'linked') return redirectTo(end.returnTo)
   return redirectTo(`${end.whileLinking ? '/account' : '/sign-in'}?error=${end.error}`)
 }
 
-function redirectTo(path: string): Response {
-  return new Response(null, { status: 303, headers: { location: safeReturnPath(path) } })
-}
-
-function withCookie(response: Response, cookie: string): Response {
-  response.headers.append('set-cookie', cookie)
+/** As "see other": the browser asks there with GET, and does not keep this address, which has the code. */
+function redirectTo(path: string, cookie?: string): Response {
+  const setCookies = cookie === undefined ? [] : [cookie]
+  const response = jsonResponse(303, undefined, { setCookies })
+  response.headers.set('location', safeReturnPath(path))
   return response
 }
 

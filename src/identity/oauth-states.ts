@@ -33,14 +33,13 @@ export function randomOauthValue(): string {
   return randomBytes(32).toString('base64url')
 }
 
-/** Notes that somebody leaves for another site with `request`, and forgets the trips whose time is over. */
+/** Notes that somebody leaves for another site with `request`. */
 export async function storeOauthState(
   deps: OauthStateDeps,
   trip: OauthTrip & { purpose: OauthPurpose; request: object },
 ): Promise<void> {
   const id = deps.newId()
   const now = deps.clock.now()
-  await deps.db.deleteFrom('oauth_states').where('expires_at', '<=', toIsoTime(now)).execute()
   await deps.db
     .insertInto('oauth_states')
     .values({

@@ -10,7 +10,7 @@ import { createInvitation } from '../invitations.ts'
 import { createPerson } from '../people.ts'
 import { createSessionCookies } from '../sign-in/session-cookie.ts'
 import { createSession } from '../sign-in/sessions.ts'
-import { CLIENT_ID, CLIENT_SECRET, startProvider, type TestProvider } from './_provider.ts'
+import { CLIENT_ID, CLIENT_SECRET, startProvider } from './_provider.ts'
 import { createOidc } from './create-oidc.ts'
 import { finishOidc, type OidcEnd } from './finish-oidc.ts'
 import { addIdentity } from './identities.ts'
@@ -80,7 +80,7 @@ export async function oidcScene(db: Database) {
       from: { ipAddress: BY.address, userAgent: 'test' },
     })
   return {
-    provider: provider as TestProvider,
+    provider,
     deps,
     lines,
     advance: (ms: number) => {
@@ -89,11 +89,22 @@ export async function oidcScene(db: Database) {
     begin,
     end,
     signIn: async (options: Begin = {}) => await end(await begin(options)),
+    ...people(deps),
+    [Symbol.asyncDispose]: () => provider[Symbol.asyncDispose](),
+  }
+}
+
+type SceneDeps = Pick<Parameters<typeof finishOidc>[0], 'db' | 'clock' | 'newId' | 'cookies'>
+
+function people(deps: SceneDeps) {
+  const { db } = deps
+  return {
     addPerson: (email: string, identity?: { issuer: string; subject: string }) =>
       inTransaction(db, async (tx) => {
         const person = { email, name: 'Somebody', passwordHash: null }
         const { id } = await createPerson(deps, tx, person)
-        if (identity !== undefined) await addIdentity(deps, tx, { userId: id, by: BY, ...identity })
+        if (identity !== undefined)
+          await addIdentity(deps, tx, { person: { id, email }, by: BY, ...identity })
         return id
       }),
     addSession: async (userId: string): Promise<Session> => {
@@ -114,6 +125,5 @@ export async function oidcScene(db: Database) {
       } as const
       return (await createInvitation(deps, 'org-default', invitation)).token
     },
-    [Symbol.asyncDispose]: () => provider[Symbol.asyncDispose](),
   }
 }

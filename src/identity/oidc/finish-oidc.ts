@@ -1,7 +1,6 @@
 import { z } from 'zod'
 
 import type { Actor } from '../../audit/actor.ts'
-import { recordAuditEvent } from '../../audit/record-audit-event.ts'
 import { isUniqueViolation } from '../../database/database-errors.ts'
 import type { Database, Tx } from '../../database/database.ts'
 import { inTransaction } from '../../database/in-transaction.ts'
@@ -12,10 +11,11 @@ import type { Keyring } from '../../secrets/keyring.ts'
 import { acceptInvitationInTransaction, lockOpenInvitation } from '../accept-invitation.ts'
 import { hashInvitationToken } from '../invitations.ts'
 import { takeOauthState } from '../oauth-states.ts'
-import { createPerson } from '../people.ts'
+import { createPerson, readPerson } from '../people.ts'
 import { safeReturnPath } from '../return-path.ts'
 import type { SessionCookies } from '../sign-in/session-cookie.ts'
 import { createSession, endSession } from '../sign-in/sessions.ts'
+import { auditPerson } from '../sign-in/sign-in-deps.ts'
 import type { Oidc, OidcAnswer, OidcSubject } from './create-oidc.ts'
 import { addIdentity, findPersonByIdentity } from './identities.ts'
 import type { OidcError } from './oidc-errors.ts'
@@ -102,8 +102,15 @@ async function signIn(
   return await inTransaction(deps.db, async (tx) => {
     const known = await findPersonByIdentity(tx, subject)
     const refused = (error: OidcError): OidcEnd => ({ kind: 'refused', whileLinking: false, error })
+    const details = { method: 'oidc', issuer: subject.issuer }
     if (known !== undefined && known.deleted_at !== null) {
-      await recordFailure(deps, tx, { person: known, by: callback.by, subject })
+      await auditPerson(deps, tx, {
+        person: known,
+        by: callback.by,
+        action: 'sign_in.failed',
+        outcome: 'refused',
+        details: { ...details, reason: 'the person was deleted' },
+      })
       return refused('oidc_unknown_person')
     }
     if (known === undefined && request.invitationToken === null) {
@@ -119,13 +126,7 @@ async function signIn(
     const { session } = callback
     if (session !== null) await endSession(tx, session.userId, session.sessionId)
     const { cookie } = await createSession(deps, tx, person.id, callback.from)
-    await recordAuditEvent(deps, tx, {
-      organizationId: null,
-      by,
-      action: 'sign_in.succeeded',
-      target: { kind: 'user', id: person.id, name: person.email },
-      details: { method: 'oidc', issuer: subject.issuer },
-    })
+    await auditPerson(deps, tx, { person, by, action: 'sign_in.succeeded', details })
     return { kind: 'signed_in', returnTo: safeReturnPath(request.returnTo), cookie }
   })
 }
@@ -143,8 +144,8 @@ async function makePerson(
   const name = subject.name ?? email.slice(0, email.indexOf('@'))
   const { id } = await createPerson(deps, tx, { email, name, passwordHash: null })
   const by = { ...anonymous, kind: 'user' as const, id, name: email }
-  await addIdentity(deps, tx, { userId: id, by, ...subject })
   await acceptInvitationInTransaction(deps, tx, { tokenHash, userId: id, by })
+  await addIdentity(deps, tx, { person: { id, email }, by, ...subject })
   return { id, email }
 }
 
@@ -178,23 +179,11 @@ async function link(
     if (owner !== undefined && owner.id !== userId) {
       return { kind: 'refused', whileLinking: true, error: 'oidc_linked_to_other' }
     }
-    if (owner === undefined) await addIdentity(deps, tx, { userId, by: callback.by, ...subject })
+    const person = await readPerson(tx, userId)
+    if (person === undefined) {
+      return { kind: 'refused', whileLinking: true, error: 'oidc_unknown_person' }
+    }
+    if (owner === undefined) await addIdentity(deps, tx, { person, by: callback.by, ...subject })
     return { kind: 'linked', returnTo: safeReturnPath(request.returnTo) }
-  })
-}
-
-async function recordFailure(
-  deps: FinishDeps,
-  tx: Tx,
-  failure: { person: { id: string; email: string }; by: Actor; subject: OidcSubject },
-): Promise<void> {
-  const { person, by, subject } = failure
-  await recordAuditEvent(deps, tx, {
-    organizationId: null,
-    by,
-    action: 'sign_in.failed',
-    outcome: 'refused',
-    target: { kind: 'user', id: person.id, name: person.email },
-    details: { method: 'oidc', issuer: subject.issuer, reason: 'the person was deleted' },
   })
 }

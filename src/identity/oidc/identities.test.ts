@@ -22,7 +22,7 @@ async function addPerson(
   const userId = await inTransaction(db, async (tx) => {
     const { id } = await createPerson(deps, tx, { email, name: 'Ada', passwordHash })
     for (const [issuer, subject] of identities) {
-      await addIdentity(deps, tx, { userId: id, issuer, subject, by: BY })
+      await addIdentity(deps, tx, { person: { id, email }, issuer, subject, by: BY })
     }
     return id
   })
@@ -63,8 +63,8 @@ describeOnBothEngines('removeIdentity()', (open) => {
       .selectAll()
       .where('action', '=', 'identity.unlinked')
       .executeTakeFirstOrThrow()
-    assert.equal(event.target_name, ISSUER)
-    assert.equal(event.target_id, ada.ids[0])
+    assert.equal(event.target_id, ada.userId)
+    assert.deepEqual(event.details, { issuer: ISSUER, subject: 'one' })
   })
 
   it('leaves the last way in, even when two are removed at the same time', async () => {

@@ -1,11 +1,11 @@
 import type { Actor } from '../../audit/actor.ts'
-import { recordAuditEvent } from '../../audit/record-audit-event.ts'
 import type { Database, Tx } from '../../database/database.ts'
 import { inTransaction } from '../../database/in-transaction.ts'
 import { toIsoTime, type Clock } from '../../lib/clock.ts'
 import { OperationError } from '../../lib/errors.ts'
 import type { NewId } from '../../lib/ids.ts'
-import { CREDENTIAL } from '../people.ts'
+import { CREDENTIAL, type Person } from '../people.ts'
+import { auditPerson } from '../sign-in/sign-in-deps.ts'
 
 /** One that a person can sign in with at an identity provider. */
 export interface Identity {
@@ -45,17 +45,17 @@ export function findPersonByIdentity(
 export async function addIdentity(
   deps: { clock: Clock; newId: NewId },
   tx: Tx,
-  link: { userId: string; issuer: string; subject: string; by: Actor },
+  link: { person: Pick<Person, 'id' | 'email'>; issuer: string; subject: string; by: Actor },
 ): Promise<void> {
-  const id = deps.newId()
+  const { person, issuer, subject, by } = link
   const now = toIsoTime(deps.clock.now())
   await tx
     .insertInto('accounts')
     .values({
-      id,
-      user_id: link.userId,
-      provider_id: link.issuer,
-      account_id: link.subject,
+      id: deps.newId(),
+      user_id: person.id,
+      provider_id: issuer,
+      account_id: subject,
       password: null,
       access_token: null,
       refresh_token: null,
@@ -67,13 +67,8 @@ export async function addIdentity(
       updated_at: now,
     })
     .execute()
-  await recordAuditEvent(deps, tx, {
-    organizationId: null,
-    by: link.by,
-    action: 'identity.linked',
-    target: { kind: 'identity', id, name: link.issuer },
-    details: { user_id: link.userId, subject: link.subject },
-  })
+  const details = { issuer, subject }
+  await auditPerson(deps, tx, { person, by, action: 'identity.linked', details })
 }
 
 /**
@@ -87,11 +82,12 @@ export async function removeIdentity(
   const { userId, identityId } = removal
   await inTransaction(deps.db, async (tx) => {
     // Of two removals at the same time the second one waits here, and counts what the first one left.
-    await tx
+    const person = await tx
       .updateTable('users')
       .set({ updated_at: toIsoTime(deps.clock.now()) })
       .where('id', '=', userId)
-      .execute()
+      .returning(['id', 'email'])
+      .executeTakeFirstOrThrow()
     const accounts = await tx
       .selectFrom('accounts')
       .select(['id', 'provider_id', 'account_id', 'password'])
@@ -112,13 +108,9 @@ export async function removeIdentity(
       )
     }
     await tx.deleteFrom('accounts').where('id', '=', identityId).execute()
-    await recordAuditEvent(deps, tx, {
-      organizationId: null,
-      by: removal.by,
-      action: 'identity.unlinked',
-      target: { kind: 'identity', id: identityId, name: identity.provider_id },
-      details: { user_id: userId, subject: identity.account_id },
-    })
+    const details = { issuer: identity.provider_id, subject: identity.account_id }
+    const { by } = removal
+    await auditPerson(deps, tx, { person, by, action: 'identity.unlinked', details })
   })
 }
 
