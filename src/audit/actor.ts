@@ -10,6 +10,15 @@ export interface Actor {
   requestId: string | null
 }
 
+/** Who runs commands at the machine itself, without a server between. */
+export const OPERATOR: Actor = {
+  kind: 'operator',
+  id: null,
+  name: null,
+  address: null,
+  requestId: null,
+}
+
 /** What NanoScale does by itself: deployments after a push, sweeps. */
 export const SYSTEM: Actor = {
   kind: 'system',

@@ -1,9 +1,10 @@
+import { recordAuditEvent } from '../audit/record-audit-event.ts'
 import { nanoscaleSchema } from '../builds/nanoscale-json.ts'
 import type { Principal } from '../identity/principal.ts'
 import { isSetupNeeded } from '../identity/setup.ts'
 import { OperationError } from '../lib/errors.ts'
 import { docsPage } from './docs-page.ts'
-import type { Handlers, StreamEvent } from './handler.ts'
+import type { Handlers, RequestFacts, StreamEvent } from './handler.ts'
 import { homePage, type Viewer } from './home-page.ts'
 import type { HttpApp, RotationProgress } from './http-app.ts'
 import type { RequestMetrics } from './request-metrics.ts'
@@ -88,25 +89,45 @@ function keyHandlers(app: HttpApp) {
       }))
       return { items }
     },
-    'keys.rotate': (_input, request) => Promise.resolve({ events: rotation(app, request.signal) }),
-    'keys.retire': async ({ params }) => {
+    'keys.rotate': (_input, request) => Promise.resolve({ events: rotation(app, request) }),
+    'keys.retire': async ({ params }, request) => {
       const known = (await app.instance.keyStatus()).some((key) => key.id === params.id)
       if (!known) throw new OperationError('keyring.not_found', `Cannot find key "${params.id}"`)
       await app.instance.retireKey(params.id)
+      await recordAuditEvent(app, app.db, {
+        organizationId: null,
+        by: request.actor,
+        action: 'keys.retired',
+        target: { kind: 'key', id: params.id },
+      })
     },
   } satisfies Partial<InstanceHandlers>
 }
 
 /** Only the newest progress waits for a slow reader. */
-async function* rotation(app: HttpApp, signal: AbortSignal): AsyncGenerator<StreamEvent> {
+async function* rotation(
+  app: HttpApp,
+  { actor, signal }: RequestFacts,
+): AsyncGenerator<StreamEvent> {
   const wakeUps = createWakeUps(app.clock)
   let newest: RotationProgress | null = null
   let isOver = false
+  let resealed = 0
   const work = app.instance
     .rotateKeys((progress) => {
       newest = progress
+      resealed = progress.resealed
       wakeUps.wake()
     })
+    // Its own transactions are many; it is a fact when the last one is stored.
+    .then(() =>
+      recordAuditEvent(app, app.db, {
+        organizationId: null,
+        by: actor,
+        action: 'keys.rotated',
+        details: { resealed },
+      }),
+    )
     .finally(() => {
       isOver = true
       wakeUps.wake()

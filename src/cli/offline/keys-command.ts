@@ -1,10 +1,13 @@
 import { Command } from 'commander'
 
+import { OPERATOR } from '../../audit/actor.ts'
+import { recordAuditEvent } from '../../audit/record-audit-event.ts'
 import { loadConfig, type Config } from '../../config/config.ts'
 import type { Database } from '../../database/database.ts'
 import { migrateToLatest } from '../../database/migrate.ts'
 import { systemClock, type Clock } from '../../lib/clock.ts'
 import { OperationError, isOperationError } from '../../lib/errors.ts'
+import { newId } from '../../lib/ids.ts'
 import { keyStatus } from '../../secrets/key-status.ts'
 import type { InstanceKeyring } from '../../secrets/open-keyring.ts'
 import { createRedactor } from '../../secrets/redactor.ts'
@@ -80,7 +83,10 @@ async function rotate(): Promise<void> {
   if (await answers(config.dataDirectory, 'operator.sock')) {
     await followRotation(askServer(config.dataDirectory, 'POST', '/api/instance/keys/rotate'))
   } else {
-    await withKeyring(config, (deps) => rotateKeys(deps, showProgress))
+    await withKeyring(config, async (deps) => {
+      const { keyId, resealed } = await rotateKeys(deps, showProgress)
+      await record(deps, { action: 'keys.rotated', keyId, details: { resealed } })
+    })
   }
   console.log('Everything is sealed with the current key. See: nanoscale keys status')
 }
@@ -138,7 +144,10 @@ async function retire(id: string): Promise<void> {
     const path = `/api/instance/keys/${encodeURIComponent(id)}/retire`
     await textOf(askServer(config.dataDirectory, 'POST', path))
   } else {
-    await withKeyring(config, (deps) => retireKey(deps, id))
+    await withKeyring(config, async (deps) => {
+      await retireKey(deps, id)
+      await record(deps, { action: 'keys.retired', keyId: id, details: {} })
+    })
   }
   console.log(`Key "${id}" is retired`)
   if (config.encryptionKeys !== null) console.log('Now remove it from NANOSCALE_ENCRYPTION_KEYS')
@@ -162,6 +171,20 @@ async function withKeyring<Result>(
     const keyring = await unlockKeyring({ db, clock, config, redactor: createRedactor() })
     return await work({ db, clock, keyring })
   })
+}
+
+async function record(
+  { db, clock }: KeyringDeps,
+  event: {
+    action: 'keys.rotated' | 'keys.retired'
+    keyId: string
+    details: Record<string, unknown>
+  },
+): Promise<void> {
+  const { action, keyId, details } = event
+  const target = { kind: 'key', id: keyId }
+  const entry = { organizationId: null, by: OPERATOR, action, target, details }
+  await recordAuditEvent({ clock, newId }, db, entry)
 }
 
 async function textOf(chunks: AsyncGenerator<string>): Promise<string> {
