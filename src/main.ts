@@ -5,6 +5,7 @@ import { startFromCache } from './platform/start-from-cache.ts'
 
 /** Commands of the command line that work without a running NanoScale. */
 const OFFLINE = {
+  'audit verify': async () => (await import('./cli/offline/audit-command.ts')).verifyCommand(),
   config: async () => (await import('./cli/offline/config-command.ts')).configCommand(),
   demo: async () => (await import('./cli/demo/demo-command.ts')).demoCommand(),
   doctor: async () => (await import('./cli/offline/doctor-command.ts')).doctorCommand(),

@@ -1,5 +1,6 @@
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 
 import { errorBody } from '../contract/common.ts'
@@ -28,6 +29,8 @@ export interface ApiClient {
     input: Sent<Id>,
     options?: { lastEventId?: string | undefined },
   ): AsyncGenerator<ServerEvent>
+  /** Reads an answer of lines until it ends. Throws when it breaks off. */
+  lines<Id extends RouteId>(id: Id, input: Sent<Id>): AsyncGenerator<string>
 }
 
 interface AnyInput {
@@ -55,6 +58,17 @@ export function createApiClient(connection: Connection): ApiClient {
       const answer = await send(connection, ROUTES[id], input, headers, 0)
       if (!isSuccess(answer)) throw failureOf(answer, await text(answer))
       yield* parseEvents(answer)
+    },
+    lines: async function* lines(id, input) {
+      const answer = await send(connection, ROUTES[id], input, {}, 0)
+      if (!isSuccess(answer)) throw failureOf(answer, await text(answer))
+      try {
+        yield* createInterface({ input: answer, crlfDelay: Infinity })
+      } catch {
+        // What is wrong is told below.
+      }
+      if (answer.complete) return
+      throw new CliError(1, 'The answer broke off: what came is not all', 'Run it again')
     },
   }
 }

@@ -8,7 +8,9 @@ import { chooseConnection } from './connection.ts'
 import { createProgram, type GlobalOptions } from './program.ts'
 import type { Session } from './session.ts'
 
-/** Commands that work without a running NanoScale, by their verb. Loaded when asked for: most bring the database along. */
+/**
+ * Commands that work without a running NanoScale, by their words. Loaded when asked for: most bring the database along.
+ */
 export type OfflineCommands = Readonly<Record<string, () => Promise<Command>>>
 
 /** Runs one command line and sets the exit code. */
@@ -16,7 +18,9 @@ export async function runCli(args: string[], offline: OfflineCommands): Promise<
   // A reader such as `head` that has enough is no failure.
   process.stdout.on('error', () => process.exit(0))
   const program = createProgram(openSession)
-  for (const command of await commandsToAdd(args, offline)) program.addCommand(command)
+  for (const { parent, command } of await commandsToAdd(args, offline)) {
+    findCommand(program, parent).addCommand(command)
+  }
   for (const command of allOf(program)) command.exitOverride()
   try {
     if (args.length === 0) program.outputHelp()
@@ -26,16 +30,30 @@ export async function runCli(args: string[], offline: OfflineCommands): Promise<
   }
 }
 
-/** The one that is asked for, or all of them for help. */
+/** Those that the words may mean: all of them for help. */
 async function commandsToAdd(
   args: readonly string[],
   offline: OfflineCommands,
-): Promise<Command[]> {
-  const verb = args.find((arg) => !arg.startsWith('-'))
-  const named = verb === undefined ? undefined : offline[verb]
-  if (named !== undefined) return [await named()]
-  const load = verb === undefined ? Object.values(offline) : []
-  return await Promise.all(load.map((command) => command()))
+): Promise<{ parent: string[]; command: Command }[]> {
+  const given = args.filter((arg) => !arg.startsWith('-'))
+  const meant = Object.entries(offline).filter(([name]) =>
+    name.split(' ').every((word, index) => (given[index] ?? word) === word),
+  )
+  return await Promise.all(
+    meant.map(async ([name, load]) => ({
+      parent: name.split(' ').slice(0, -1),
+      command: await load(),
+    })),
+  )
+}
+
+/** The command of these words, which the program has. */
+function findCommand(program: Command, words: readonly string[]): Command {
+  return words.reduce((within, word) => {
+    const found = within.commands.find((command) => command.name() === word)
+    if (found === undefined) throw new Error(`There is no command "${word}"`)
+    return found
+  }, program)
 }
 
 function allOf(command: Command): Command[] {

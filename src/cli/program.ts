@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 
 import type { AddCommand, Run } from './add-command.ts'
+import { addAudit } from './commands/audit.ts'
 import { addDeployments } from './commands/deployments.ts'
 import { addDomains } from './commands/domains.ts'
 import { addEnv } from './commands/env.ts'
@@ -22,6 +23,7 @@ const COMMANDS: readonly AddCommand[] = [
   addDomains,
   addOpen,
   addTokens,
+  addAudit,
   addSetupLink,
 ]
 

@@ -3,19 +3,13 @@ import { Command } from 'commander'
 import { OPERATOR } from '../../audit/actor.ts'
 import { recordAuditEvent } from '../../audit/record-audit-event.ts'
 import { loadConfig, type Config } from '../../config/config.ts'
-import type { Database } from '../../database/database.ts'
-import { migrateToLatest } from '../../database/migrate.ts'
-import { systemClock, type Clock } from '../../lib/clock.ts'
 import { OperationError, isOperationError } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
 import { keyStatus } from '../../secrets/key-status.ts'
-import type { InstanceKeyring } from '../../secrets/open-keyring.ts'
-import { createRedactor } from '../../secrets/redactor.ts'
 import { retireKey } from '../../secrets/retire-key.ts'
 import { rotateKeys } from '../../secrets/rotate-keys.ts'
-import { unlockKeyring } from '../../secrets/unlock-keyring.ts'
-import { openRecords } from './open-records.ts'
-import { answers, askServer, whileStopped } from './running-server.ts'
+import { answers, askServer } from './running-server.ts'
+import { withKeyring, type KeyringDeps } from './with-keyring.ts'
 
 /**
  * `nanoscale keys`: the running server is asked, since it holds the keyring; while none runs, the work is done here
@@ -151,26 +145,6 @@ async function retire(id: string): Promise<void> {
   }
   console.log(`Key "${id}" is retired`)
   if (config.encryptionKeys !== null) console.log('Now remove it from NANOSCALE_ENCRYPTION_KEYS')
-}
-
-interface KeyringDeps {
-  db: Database
-  clock: Clock
-  keyring: InstanceKeyring
-}
-
-async function withKeyring<Result>(
-  config: Config,
-  work: (deps: KeyringDeps) => Promise<Result>,
-): Promise<Result> {
-  return await whileStopped(config.dataDirectory, async () => {
-    await using records = await openRecords(config)
-    const { db } = records
-    await migrateToLatest(db)
-    const clock = systemClock
-    const keyring = await unlockKeyring({ db, clock, config, redactor: createRedactor() })
-    return await work({ db, clock, keyring })
-  })
 }
 
 async function record(
