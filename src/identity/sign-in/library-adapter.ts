@@ -28,7 +28,7 @@ function readingOf(db: Kysely<Tables>) {
     },
     findMany({ model, where = [], limit, sortBy, offset }: MaybeFiltered & Paging) {
       let query = filtered(db, model, where).limit(limit)
-      if (sortBy !== undefined) query = query.orderBy(sortBy.field, sortBy.direction)
+      if (sortBy !== undefined) query = query.orderBy(columnOf(sortBy.field), sortBy.direction)
       if (offset !== undefined) query = query.offset(offset)
       return query.execute()
     },
@@ -119,6 +119,11 @@ function filtered(
 ): SelectQueryBuilder<Tables, string, Row> {
   const query = conditions(db.selectFrom(model).selectAll(), model, where)
   return model === 'users' ? query.where('deleted_at', 'is', null) : query
+}
+
+/** The library names what it sorts by in its own words, unlike everything else. */
+function columnOf(field: string): string {
+  return field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }
 
 interface Filterable {
