@@ -7,6 +7,7 @@ import {
   mailAddress,
   publicKeyPem,
   smtpUrl,
+  webhookSecrets,
   word,
   type ClerkRoles,
 } from './identity-values.ts'
@@ -96,7 +97,7 @@ export const IDENTITY_PROVIDERS = {
     doc:
       'Signing secret of the Clerk endpoint `<public address>/api/identity/clerk/webhook`: Clerk then feeds people, ' +
       'organizations and memberships. During a rotation both, separated by a comma.',
-    parse: secret,
+    parse: webhookSecrets,
     default: null,
     defaultDoc: 'none',
     example: 'whsec_<base64>',
