@@ -33,7 +33,7 @@ export interface TestApp extends Disposable {
   published: () => number
   stop: () => void
   /** As the operator over the socket, unless a token is given. */
-  request(method: string, path: string, options?: SendOptions): Promise<Response>
+  request: Ask
   tokenOf(organizationId: string, options?: TokenOptions): Promise<string>
   /** A new person of this role, or of no organization, who asks from a page of ours by a session's cookie. */
   as(role: Role | null, options?: PersonOptions): Promise<TestBrowser>
