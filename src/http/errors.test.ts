@@ -29,6 +29,8 @@ const INTERNAL = [
   'start.',
   'stop.',
   'traffic.',
+  'audit.broken',
+  'audit.interrupted',
   'deployment.cancelled',
   'deployment.cancelled_in_release',
   'deployment.configuration_unknown',
