@@ -64,3 +64,41 @@ export async function readClerkState(db: Database): Promise<ClerkState> {
     members,
   }
 }
+
+export const T0 = Date.UTC(2026, 0, 1)
+export const iso = (offset: number) => new Date(T0 + offset).toISOString()
+
+let count = 0
+
+/** Tells something of this moment, in a message of its own. */
+export function tell(db: Database, type: string, at: number, data: Record<string, unknown>) {
+  count += 1
+  const body = { object: 'event', type, timestamp: T0 + at, data }
+  return applyMessage(clerkDeps(db), { id: `msg_${count}`, body })
+}
+
+export const ada = (name: string) => ({ id: 'user_Ada', first_name: name, last_name: null })
+export const acme = (more: Record<string, unknown> = {}) => ({
+  id: 'org_Acme',
+  name: 'Acme',
+  slug: 'acme',
+  created_by: 'user_Ada',
+  ...more,
+})
+export const membership = (id: string, role: string, user = 'user_Ada') => ({
+  id: `orgmem_${id}`,
+  role,
+  organization: { id: 'org_Acme' },
+  public_user_data: { user_id: user },
+})
+
+export const rolesOf = async (db: Database) =>
+  (await readClerkState(db)).members.map((member) => [member['clerk_user_id'], member['role']])
+
+export function userOf(db: Database, clerkUserId: string) {
+  return db
+    .selectFrom('users')
+    .selectAll()
+    .where('clerk_user_id', '=', clerkUserId)
+    .executeTakeFirstOrThrow()
+}
