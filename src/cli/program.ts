@@ -5,8 +5,12 @@ import { addAudit } from './commands/audit.ts'
 import { addDeployments } from './commands/deployments.ts'
 import { addDomains } from './commands/domains.ts'
 import { addEnv } from './commands/env.ts'
+import { addInvitations } from './commands/invitations.ts'
 import { addLogs } from './commands/logs.ts'
+import { addMe } from './commands/me.ts'
+import { addMembers } from './commands/members.ts'
 import { addOpen } from './commands/open.ts'
+import { addOrganizations } from './commands/organizations.ts'
 import { addProjects } from './commands/projects.ts'
 import { addSetupLink } from './commands/setup-link.ts'
 import { addTokens } from './commands/tokens.ts'
@@ -23,6 +27,10 @@ const COMMANDS: readonly AddCommand[] = [
   addDomains,
   addOpen,
   addTokens,
+  addOrganizations,
+  addMembers,
+  addInvitations,
+  addMe,
   addAudit,
   addSetupLink,
 ]

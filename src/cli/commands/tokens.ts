@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from 'commander'
 
+import { SCOPES, type Scope } from '../../contract/permissions.ts'
 import type { AddCommand } from '../add-command.ts'
 import { formatAgo, formatTable } from '../format.ts'
 import { readPages, show, type Session } from '../session.ts'
@@ -10,6 +11,7 @@ export const addTokens: AddCommand = (program, run) => {
     .command('create <name>')
     .description('Create a token; it is shown once')
     .option('--expires-in <days>', 'days until it expires', parseDays)
+    .option('--scopes <scopes>', `what it may: ${Object.keys(SCOPES).join(',')}`, parseScopes)
     .action(run(createToken))
   tokens.command('list').description('List tokens').action(run(listTokens))
   tokens.command('revoke <id>').description('Revoke a token at once').action(run(revokeToken))
@@ -20,12 +22,24 @@ function parseDays(text: string): number {
   throw new InvalidArgumentError('it must be a number of days')
 }
 
+type ScopeName = Scope | '*'
+
+function parseScopes(text: string): ScopeName[] {
+  return text.split(',').map((name) => {
+    const trimmed = name.trim()
+    if (trimmed === '*' || Object.hasOwn(SCOPES, trimmed)) return trimmed as ScopeName
+    const known = ['*', ...Object.keys(SCOPES)].join(', ')
+    throw new InvalidArgumentError(`"${trimmed}" is none of ${known}`)
+  })
+}
+
 async function createToken(
   session: Session,
   [name = '']: string[],
-  options: { expiresIn?: number },
+  options: { expiresIn?: number; scopes?: ScopeName[] },
 ): Promise<void> {
-  const body = { name, expires_in_days: options.expiresIn ?? null }
+  const { expiresIn: expires_in_days, scopes } = options
+  const body = { name, expires_in_days, scopes }
   const created = await session.client.call('tokens.create', { body })
   // The token alone on standard output, so that it can be piped.
   if (!session.json) session.err('Keep this token: it is not shown again')
@@ -40,11 +54,13 @@ async function listTokens(session: Session): Promise<void> {
   const now = session.clock.now()
   show(session, items, () =>
     formatTable(
-      ['ID', 'NAME', 'HINT', 'CREATED', 'LAST USED', 'STATE'],
+      ['ID', 'NAME', 'MADE BY', 'HINT', 'SCOPES', 'CREATED', 'LAST USED', 'STATE'],
       items.map((item) => [
         item.id,
         item.name,
+        item.created_by?.name ?? 'the operator',
         item.hint,
+        item.scopes.join(','),
         formatAgo(item.created_at, now),
         formatAgo(item.last_used_at, now),
         stateOf(item, now),
