@@ -32,9 +32,8 @@ export async function verifyTotp(
   request: BrowserRequest,
 ): Promise<CookieAnswer<SignedInBody>> {
   const { person, purpose, cookie } = await whoVerifies(deps, request)
-  const failure = { person, by: stranger(request), details: { method: 'totp' } }
   if (!(await claimCode(deps, person.id, code))) {
-    await auditPerson(deps, deps.db, { ...failure, action: 'sign_in.failed', outcome: 'refused' })
+    if (purpose === 'sign-in') await noteFailure(deps, person, request, 'totp')
     throw new OperationError(
       'auth.code_used',
       'Cannot accept this code: it was used. Wait for the next one',
@@ -47,7 +46,7 @@ export async function verifyTotp(
   } catch (error) {
     if (isOperationError(error, 'auth.invalid_code')) {
       await releaseCode(deps.db, person.id, code)
-      await auditPerson(deps, deps.db, { ...failure, action: 'sign_in.failed', outcome: 'failed' })
+      if (purpose === 'sign-in') await noteFailure(deps, person, request, 'totp')
     }
     throw error
   }
@@ -73,10 +72,7 @@ export async function verifyBackupCode(
     answer = await deps.signIn.call('/two-factor/verify-backup-code', asked)
   } catch (error) {
     if (isOperationError(error, 'auth.invalid_code')) {
-      const details = { method: 'recovery_code' }
-      const by = stranger(request)
-      const event = { person, by, action: 'sign_in.failed', outcome: 'failed', details } as const
-      await auditPerson(deps, deps.db, event)
+      await noteFailure(deps, person, request, 'recovery_code')
     }
     throw error
   }
@@ -143,6 +139,16 @@ async function audit(
 ): Promise<void> {
   const person = { id, email }
   await auditPerson(deps, deps.db, { person, by: actorOfPerson(person, request), action })
+}
+
+async function noteFailure(
+  deps: SignInDeps,
+  person: Person,
+  request: BrowserRequest,
+  method: string,
+): Promise<void> {
+  const event = { person, by: stranger(request), details: { method } }
+  await auditPerson(deps, deps.db, { ...event, action: 'sign_in.failed', outcome: 'failed' })
 }
 
 function textsOf(value: unknown): string[] {

@@ -109,23 +109,6 @@ export async function createSession(
   return { sessionId, token, cookie: deps.cookies.write(token) }
 }
 
-/** True while this very session may be used: for streams, which look again now and then. */
-export async function isSessionLive(
-  db: Database | Tx,
-  deps: { clock: Clock },
-  sessionId: string,
-): Promise<boolean> {
-  const row = await db
-    .selectFrom('sessions')
-    .innerJoin('users', 'users.id', 'sessions.user_id')
-    .select('sessions.id')
-    .where('sessions.id', '=', sessionId)
-    .where('sessions.expires_at', '>', toIsoTime(deps.clock.now()))
-    .where('users.deleted_at', 'is', null)
-    .executeTakeFirst()
-  return row !== undefined
-}
-
 /** The sessions of a person that can be used, newest first. */
 export function listSessions(
   db: Database | Tx,

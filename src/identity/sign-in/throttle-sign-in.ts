@@ -153,8 +153,8 @@ async function lock(tx: Tx, key: string, now: number) {
   }
 }
 
-async function takeBack(deps: { db: Database; clock: Clock }, limits: Limit[]): Promise<void> {
-  await inTransaction(deps.db, async (tx) => {
+async function takeBack({ db }: { db: Database }, limits: Limit[]): Promise<void> {
+  await inTransaction(db, async (tx) => {
     for (const { key, rule } of limits.toSorted((a, b) => (a.key < b.key ? -1 : 1))) {
       if (rule.kind === 'waits') {
         await tx.deleteFrom('sign_in_throttles').where('key_hash', '=', key).execute()
@@ -167,11 +167,6 @@ async function takeBack(deps: { db: Database; clock: Clock }, limits: Limit[]): 
           .execute()
       }
     }
-    // Nothing looks further back than a day.
-    await tx
-      .deleteFrom('sign_in_throttles')
-      .where('updated_at', '<', toIsoTime(deps.clock.now() - 2 * DAY_MS))
-      .execute()
   })
 }
 
