@@ -193,13 +193,23 @@ describeOnBothEngines('the API', (open) => {
   })
 })
 
+describeOnBothEngines('the home page', (open) => {
+  it('answers strangers with safe headers', async () => {
+    await using database = await open()
+    using test = testApp(database.db)
+    const response = await test.request('GET', '/', { token: null })
+    assert.equal(response.status, 200)
+    assert.match(response.headers.get('content-security-policy') ?? '', /default-src 'none'/)
+    assert.equal(response.headers.get('cache-control'), 'no-store')
+  })
+})
+
 describe('the API without records', () => {
   const nowhere = {} as never
 
   it('answers public routes with safe headers and no scripts', async () => {
     using test = testApp(nowhere)
     for (const path of [
-      '/',
       '/healthz',
       '/readyz',
       '/api/docs',
