@@ -6,6 +6,7 @@ import { checkDatabase } from './check-database.ts'
 import { checkDataDirectory } from './check-directory.ts'
 import { checkClock, checkDisk, checkIsolation, checkPlatform } from './check-host.ts'
 import { checkKeyring } from './check-keyring.ts'
+import { checkOidc } from './check-oidc.ts'
 import { checkPort } from './check-ports.ts'
 import { ok, warning, type Finding } from './finding.ts'
 import { checkGit } from './git-version.ts'
@@ -61,6 +62,7 @@ export async function examine(deps: ExaminationDeps, signal?: AbortSignal): Prom
     ...(deps.databaseProblem === undefined ? [] : [deps.databaseProblem]),
     ...(db === null ? [] : await checkDatabase(db, config.database.engine)),
     await checkKeyring(config, db),
+    ...(await checkOidc(config, signal)),
   ]
 }
 
