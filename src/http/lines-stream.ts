@@ -13,37 +13,51 @@ interface LinesOptions {
  * the connection: half an export must not look like a whole one.
  */
 export function linesResponse(events: AsyncIterable<StreamEvent>, options: LinesOptions): Response {
-  const { signal, tellFailure, onEnd } = options
+  const { signal, tellFailure } = options
   const iterator = events[Symbol.asyncIterator]()
   const encoder = new TextEncoder()
+  let isOver = false
+  const end = () => {
+    isOver = true
+    options.onEnd()
+  }
   const body = new ReadableStream<Uint8Array>({
     start: (controller) => {
-      const onAbort = () => controller.error(signal.reason)
-      if (signal.aborted) onAbort()
-      else signal.addEventListener('abort', onAbort, { once: true })
+      const cut = () => {
+        if (isOver) return
+        controller.error(brokenOff())
+        end()
+        iterator.return?.().catch(() => {})
+      }
+      // A client that goes cancels in the same turn, which needs no cutting.
+      signal.addEventListener('abort', () => setImmediate(cut), { once: true })
     },
     pull: async (controller) => {
       try {
         const next = await iterator.next()
-        if (signal.aborted) return
+        if (isOver || signal.aborted) return
         if (next.done !== true) {
           return controller.enqueue(encoder.encode(`${JSON.stringify(next.value.data)}\n`))
         }
+        end()
         controller.close()
-        onEnd()
       } catch (error) {
-        if (!signal.aborted) {
-          tellFailure(error)
-          controller.error(error)
-        }
-        onEnd()
+        if (isOver || signal.aborted) return
+        tellFailure(error)
+        end()
+        controller.error(brokenOff())
       }
     },
     cancel: async () => {
-      onEnd()
+      end()
       await iterator.return?.()
     },
   })
   const headers = { 'content-type': 'application/x-ndjson', 'x-accel-buffering': 'no' }
   return new Response(body, { headers })
+}
+
+/** For an error with this code the HTTP server cuts the connection; of others it would send the text. */
+function brokenOff(): Error {
+  return Object.assign(new Error('The answer broke off'), { code: 'ERR_STREAM_PREMATURE_CLOSE' })
 }

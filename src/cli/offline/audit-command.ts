@@ -47,7 +47,9 @@ async function verify(options: { anchor?: string; json?: boolean }): Promise<voi
   for (const { message } of verdict.problems) console.error(message)
   const more = verdict.problem_count - verdict.problems.length
   if (more > 0) console.error(`And ${more} more`)
-  console.error(`The audit is not whole: ${verdict.problem_count} problems were found`)
+  const found =
+    verdict.problem_count === 1 ? '1 problem was' : `${verdict.problem_count} problems were`
+  console.error(`The audit is not whole: ${found} found`)
 }
 
 function tellWhole({ events, unsealed, anchor }: Verdict, anchored: boolean): void {
