@@ -119,7 +119,7 @@ async function openBase(
   createLog: (redact: (text: string) => string) => Logger,
 ): Promise<Base> {
   const redactor = createRedactor()
-  if (config.database.engine === 'postgres') redactor.add(new URL(config.database.url).password)
+  for (const secret of secretsOf(config)) redactor.add(secret)
   const log = createLog((text) => redactor.redact(text))
   const db = stack.adopt(await openDatabase(config.database), (handle) => handle.destroy())
   await migrateToLatest(db)
@@ -143,6 +143,19 @@ async function createClerkParts({ config, db, log, spawner }: Base) {
   const { allowUnisolated } = config
   const deps = { config, db, clock, newId, log: log.child({ room: 'clerk' }) }
   return await createClerk(deps, { isolation, allowUnisolated })
+}
+
+/** What the configuration trusts us with: no message of a library shall carry it into a log. */
+function secretsOf(config: Config): string[] {
+  const { database, smtpUrl, oidcClientSecret, clerkWebhookSecret } = config
+  const urls = [database.engine === 'postgres' ? database.url : null, smtpUrl?.reveal() ?? null]
+  const passwords = urls.flatMap((url) => (url === null ? [] : [new URL(url).password]))
+  return [
+    ...passwords,
+    ...passwords.map((password) => decodeURIComponent(password)),
+    oidcClientSecret?.reveal() ?? '',
+    ...(clerkWebhookSecret?.reveal().split(',') ?? []),
+  ]
 }
 
 async function createEngineDeps(base: Base): Promise<EngineDeps> {
