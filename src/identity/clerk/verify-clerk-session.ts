@@ -52,7 +52,7 @@ export interface ClerkSessions {
    * Whose session a token of Clerk stands for; null for what is not a valid one, or of a person whom we do not know.
    * Throws `clerk.keys_unavailable` while the keys that it is checked with cannot be fetched.
    */
-  authenticate(token: string): Promise<ClerkSessionPerson | null>
+  authenticate: (token: string) => Promise<ClerkSessionPerson | null>
 }
 
 /** Accepts the session tokens of Clerk's own pages. What somebody may is never taken from them. */
@@ -198,7 +198,9 @@ function createKeyFetch({ clock }: Pick<ClerkSessionsDeps, 'clock'>): KeyFetch {
         await response.body?.cancel()
         throw new Error(`The answer has status ${response.status}`)
       }
-      return new Response(await readLimited(response))
+      const bytes = await readLimited(response)
+      if (!isKeySet(JSON.parse(bytes.toString()))) throw new Error('The answer is no set of keys')
+      return new Response(bytes)
     } catch (error) {
       retryAt = clock.now() + RETRY_AFTER_MS
       throw error
@@ -206,7 +208,11 @@ function createKeyFetch({ clock }: Pick<ClerkSessionsDeps, 'clock'>): KeyFetch {
   }
 }
 
-async function readLimited(response: Response): Promise<Uint8Array<ArrayBuffer>> {
+function isKeySet(json: unknown): boolean {
+  return typeof json === 'object' && json !== null && 'keys' in json && Array.isArray(json.keys)
+}
+
+async function readLimited(response: Response): Promise<Buffer<ArrayBuffer>> {
   const chunks: Uint8Array[] = []
   let length = 0
   for await (const chunk of response.body ?? []) {
