@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { unescape } from 'node:querystring'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { auditRetentionJob } from './audit/prune-audit.ts'
@@ -18,10 +19,10 @@ import { instanceJobs } from './deployments/instance-jobs.ts'
 import type { InstanceLogPlaces } from './deployments/instance-logs.ts'
 import { reconcileBranch } from './deployments/reconcile-branch.ts'
 import { examine } from './doctor/examine.ts'
-import { identityExpiryJob } from './identity/expire-identity-records.ts'
-import { ensureDefaultOrganization } from './identity/organizations.ts'
 import { clerkJobs, createClerk } from './identity/clerk/create-clerk.ts'
+import { identityExpiryJob } from './identity/expire-identity-records.ts'
 import { createOidc } from './identity/oidc/create-oidc.ts'
+import { ensureDefaultOrganization } from './identity/organizations.ts'
 import { announceSetup } from './identity/setup.ts'
 import { createSignIn } from './identity/sign-in/create-sign-in.ts'
 import { systemClock, toIsoTime } from './lib/clock.ts'
@@ -152,7 +153,7 @@ function secretsOf(config: Config): string[] {
   const passwords = urls.flatMap((url) => (url === null ? [] : [new URL(url).password]))
   return [
     ...passwords,
-    ...passwords.map((password) => decodeURIComponent(password)),
+    ...passwords.map((password) => unescape(password)),
     oidcClientSecret?.reveal() ?? '',
     ...(clerkWebhookSecret?.reveal().split(',') ?? []),
   ]
