@@ -181,6 +181,16 @@ describeOnBothEngines('the API', (open) => {
     )
   })
 
+  it('refuses JSON that is nested deeply as any other', async () => {
+    await using database = await open()
+    using test = testApp(database.db)
+    const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`
+    for (const body of [deep, `{"name":${deep}}`, `{"name":"a","scopes":${deep}}`]) {
+      const response = await test.request('POST', '/api/tokens', { body })
+      assert.equal(response.status, 422)
+    }
+  })
+
   it('answers 413 to a body over the limit, and to strangers 401', async () => {
     await using database = await open()
     using test = testApp(database.db)

@@ -125,6 +125,7 @@ function addRoute(deps: ApiDeps, api: Api, id: RouteId, handler: AnyHandler): vo
       const streamFacts = { ...facts, signal: stream.signal }
       try {
         const answer = await withinDeadline(handler(input, streamFacts), stream.signal)
+        if (answer instanceof Response) stream.close()
         return respond(route, answer, { ...streamFacts, tellFailure, onEnd: stream.close })
       } catch (error) {
         stream.close()
@@ -146,6 +147,7 @@ function openStream(deps: ApiDeps, ask: Ask, { principal, signal }: RequestFacts
   const close = () => {
     release()
     ended.abort()
+    signal.removeEventListener('abort', close)
   }
   // A client that goes before it reads anything ends no stream.
   signal.addEventListener('abort', close, { once: true })
@@ -206,7 +208,8 @@ function accessLog(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
     deps.metrics.record(routeId, status, ms)
     const principal = c.get('principal')
     const who = principal?.kind === 'token' ? principal.tokenId : (principal?.kind ?? null)
-    deps.log.info('Request', { requestId, routeId, path: c.req.path, status, ms, who })
+    const address = c.get('address')
+    deps.log.info('Request', { requestId, routeId, path: c.req.path, status, ms, who, address })
   }
 }
 

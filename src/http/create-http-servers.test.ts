@@ -68,6 +68,42 @@ describeOnBothEngines('createHttpServers()', (open) => {
     assert.match(answer.toString(), /^HTTP\/1.1 401 /)
   })
 
+  it('knows clients behind a proxy that it trusts by what the proxy says, and no others', async () => {
+    await using database = await open()
+    using usual = testApp(database.db)
+    const config = { ...usual.app.config, trustedProxies: ['127.0.0.1'] }
+    for (const [test, address] of [
+      [usual, '127.0.0.1'],
+      [testApp(database.db, { config }), '203.0.113.9'],
+    ] as const) {
+      using app = test
+      await using servers = await serve(app)
+      const headers = {
+        'x-forwarded-for': '198.51.100.1, 203.0.113.9',
+        authorization: `Bearer ${await app.tokenOf('org-default', { scopes: [] })}`,
+      }
+      const response = await fetch(`http://127.0.0.1:${servers.port}/api/projects`, { headers })
+      assert.equal(response.status, 403)
+      const noted = await database.db
+        .selectFrom('audit_events')
+        .select('address')
+        .where('action', '=', 'request.refused')
+        .orderBy('id', 'desc')
+        .executeTakeFirstOrThrow()
+      assert.equal(noted.address, address)
+    }
+  })
+
+  it('takes no headers over 16 KiB', async () => {
+    await using database = await open()
+    using test = testApp(database.db)
+    await using servers = await serve(test)
+    const base = `http://127.0.0.1:${servers.port}`
+    const headers = { cookie: 'x'.repeat(16_384) }
+    assert.equal((await fetch(`${base}/api/docs`, { headers })).status, 431)
+    assert.equal((await fetch(`${base}/api/docs?${'x'.repeat(16_384)}`)).status, 431)
+  })
+
   it('streams the log of a deployment, resumes it behind the last event and ends with it', async () => {
     await using database = await open()
     using test = testApp(database.db)

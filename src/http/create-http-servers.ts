@@ -16,6 +16,9 @@ export interface HttpServers extends AsyncDisposable {
   operatorSocket: string
 }
 
+/** Of the address and all headers together; what is longer is answered with 431. */
+const MAX_HEADER_BYTES = 16_384
+
 /** Requests that are under way when the server stops have this long. */
 const DRAIN_MS = 5000
 
@@ -60,7 +63,8 @@ function serverOf(api: Api, channel: Channel): Server {
   const listener = getRequestListener((request, { incoming }) =>
     api.fetch(request, { channel, address: incoming.socket.remoteAddress ?? null }),
   )
-  const server = createServer((request, response) => void listener(request, response))
+  const options = { maxHeaderSize: MAX_HEADER_BYTES }
+  const server = createServer(options, (request, response) => void listener(request, response))
   server.headersTimeout = 10_000
   server.requestTimeout = 30_000
   server.keepAliveTimeout = 5000
