@@ -33,6 +33,7 @@ describe('installProgram()', () => {
     write('package-lock.json', JSON.stringify({ packages }))
     write('src/main.ts', 'start()')
     write('src/main.test.ts', 'test()')
+    write('src/http/script.js', 'script()')
     write('node_modules/zod/index.js', 'zod')
     write('node_modules/zod/index.d.ts', 'type')
     write('node_modules/zod/node_modules/other/index.js', 'not in the lock file')
@@ -43,6 +44,7 @@ describe('installProgram()', () => {
   it('copies sources and production packages, readable by all', () => {
     const place = installProgram(options)
     assert.equal(statSync(join(place, 'src/main.ts')).mode & 0o777, 0o644)
+    assert.equal(existsSync(join(place, 'src/http/script.js')), true)
     assert.equal(existsSync(join(place, 'node_modules/zod/index.js')), true)
     for (const left of [
       'src/main.test.ts',

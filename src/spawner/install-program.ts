@@ -48,7 +48,8 @@ export function removeOldPrograms(dataDirectory: string, current: string): void 
 }
 
 function sourcesOf(checkout: string): string[] {
-  return globSync('src/**/*.ts', { cwd: checkout })
+  // What browsers run is JavaScript.
+  return globSync('src/**/*.{ts,js}', { cwd: checkout })
     .filter((file) => !file.endsWith('.test.ts'))
     .sort()
 }
