@@ -2,11 +2,19 @@ import { z } from 'zod'
 
 import { time } from './common.ts'
 
-const email = z.string().trim().min(3).max(254)
+/** A database may refuse some of the control characters, and nobody can see them. */
+const line = z
+  .string()
+  .trim()
+  .regex(/^\P{Cc}*$/u, 'no control characters')
+const email = line.min(3).max(254)
 /** As it was typed: passwords are neither trimmed nor changed. */
 const password = z.string().min(1).max(128)
-export const newPassword = z.string().min(10, 'at least 10 characters').max(128, 'at most 128 characters')
-const personName = z.string().trim().min(1).max(100)
+export const newPassword = z
+  .string()
+  .min(10, 'at least 10 characters')
+  .max(128, 'at most 128 characters')
+const personName = line.min(1).max(100)
 const totpCode = z.string().regex(/^\d{6}$/, 'six digits')
 const backupCode = z.string().trim().min(1).max(40)
 const token = z.string().min(1).max(200)
@@ -71,7 +79,7 @@ export const setupBody = z.strictObject({
   name: personName,
   email,
   password: newPassword,
-  organization_name: z.string().trim().min(1).max(100),
+  organization_name: line.min(1).max(100),
 })
 export const setupLink = z.object({
   url: z.string().nullable().meta({ description: 'Null: NanoScale is set up' }),

@@ -87,6 +87,17 @@ describeOnBothEngines('signing in with a password', (open) => {
     )
   })
 
+  it('refuses what no address can hold before it is looked up', async () => {
+    await using database = await open()
+    using on = await signInTest(database.db)
+    for (const email of ['ada\u0000@example.com', 'a', `${'a'.repeat(255)}@example.com`, 7, null]) {
+      const credentials = { email, password: PASSWORD }
+      const browser = on.browser()
+      assert.equal((await browser.send('POST', '/api/auth/sign-in/email', credentials)).status, 422)
+    }
+    assert.equal((await on.browser().signIn('no address', 'wrong')).status, 401)
+  })
+
   it('refuses people who were deleted, and ends their sessions', async () => {
     await using database = await open()
     using on = await signInTest(database.db)

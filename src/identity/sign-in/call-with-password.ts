@@ -1,7 +1,13 @@
 import { isOperationError } from '../../lib/errors.ts'
 import type { LibraryAnswer, LibraryPath } from './create-sign-in.ts'
 import { knownBrowserId } from './known-browser.ts'
-import { libraryRequest, type BrowserRequest, type SignInDeps } from './sign-in-deps.ts'
+import {
+  actorOfPerson,
+  auditPerson,
+  libraryRequest,
+  type BrowserRequest,
+  type SignInDeps,
+} from './sign-in-deps.ts'
 import { countAttempt } from './throttle-sign-in.ts'
 
 /** Whoever changes how they sign in: a person with a session. */
@@ -16,7 +22,7 @@ export interface SignedIn {
  */
 export async function callWithPassword(
   deps: SignInDeps,
-  { email }: SignedIn,
+  { userId: id, email }: SignedIn,
   call: { path: LibraryPath; body: object; request: BrowserRequest },
 ): Promise<LibraryAnswer> {
   const { path, body, request } = call
@@ -32,7 +38,12 @@ export async function callWithPassword(
     await attempt.succeeded()
     return answer
   } catch (error) {
-    if (!isOperationError(error, 'auth.invalid_password')) await attempt.succeeded()
+    if (isOperationError(error, 'auth.invalid_password')) {
+      const person = { id, email }
+      const by = actorOfPerson(person, request)
+      const event = { person, by, details: { method: 'password_again' } }
+      await auditPerson(deps, deps.db, { ...event, action: 'sign_in.failed', outcome: 'failed' })
+    } else await attempt.succeeded()
     throw error
   }
 }

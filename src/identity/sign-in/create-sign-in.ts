@@ -1,6 +1,5 @@
 import type { Database } from '../../database/database.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { OperationError } from '../../lib/errors.ts'
 import type { NewId } from '../../lib/ids.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { readInstanceSecret } from '../../secrets/instance-secret.ts'
@@ -9,6 +8,7 @@ import { createLibraryAdapter } from './library-adapter.ts'
 import { translateLibraryError } from './library-errors.ts'
 import { ADDRESS_HEADER, libraryOptions, twoFactorOptions } from './library-options.ts'
 import { createSessionCookies, type SessionCookies } from './session-cookie.ts'
+import { createTurns } from './turns.ts'
 
 /** All of the sign-in library that can be reached. */
 export type LibraryPath =
@@ -69,7 +69,7 @@ export async function createSignIn(deps: {
   const cookies = createSessionCookies({ publicBaseUrl, secret, sessionDays })
   let loading: Promise<Library> | undefined
   const load = () => (loading ??= loadLibrary({ ...deps, publicBaseUrl, secret, cookies }))
-  const inTurn = createTurns()
+  const inTurn = createTurns({ atOnce: CHECKS_AT_ONCE, waiting: MAX_WAITING_CHECKS })
   return {
     cookies,
     call: (path, request) =>
@@ -137,31 +137,4 @@ async function answerOf(
     throw new Error('The sign-in library answered without a body')
   }
   return { body: { ...body }, setCookies: response.headers.getSetCookie() }
-}
-
-/** Lets few pass at once and some wait; whoever comes then is told to come again. */
-function createTurns(): <Result>(work: () => Promise<Result>) => Promise<Result> {
-  let running = 0
-  const waiting: (() => void)[] = []
-  return async (work) => {
-    if (running >= CHECKS_AT_ONCE) {
-      if (waiting.length >= MAX_WAITING_CHECKS) {
-        throw new OperationError(
-          'auth.busy',
-          'Cannot check a password now: too many are being checked. Try again in a moment',
-          { retryAfterSeconds: 2 },
-        )
-      }
-      await new Promise<void>((resolve) => waiting.push(resolve))
-    } else {
-      running += 1
-    }
-    try {
-      return await work()
-    } finally {
-      const next = waiting.shift()
-      if (next === undefined) running -= 1
-      else next()
-    }
-  }
 }
