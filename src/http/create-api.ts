@@ -13,6 +13,7 @@ import type { Handlers, RequestFacts } from './handler.ts'
 import type { HttpApp } from './http-app.ts'
 import { openApiOf } from './openapi-route.ts'
 import { limitBody, readRawBody, requireJson } from './read-body.ts'
+import { refuseNulInAddress, refuseNulInBody } from './refuse-nul.ts'
 import type { RequestMetrics } from './request-metrics.ts'
 import { isStream, respond, withinDeadline } from './respond.ts'
 import { createStreamSlots, watchAccess, type StreamSlots } from './stream-access.ts'
@@ -100,6 +101,7 @@ function addRoute(deps: ApiDeps, api: Api, id: RouteId, handler: AnyHandler): vo
   const route: RouteDefinition = ROUTES[id]
   const admit: MiddlewareHandler<ApiEnv> = async (c, next) => {
     c.set('routeId', id)
+    refuseNulInAddress(c.req.url)
     const { principal, renewedCookie } = await deps.admission.admit(askOf(id, c))
     c.set('principal', principal)
     await next()
@@ -168,7 +170,9 @@ function askOf(routeId: RouteId, c: Context<ApiEnv>): Ask {
 async function bodyOf(route: RouteDefinition, c: Context<ApiEnv>): Promise<unknown> {
   if (route.body === undefined) return undefined
   if (route.body === 'raw') return await readRawBody(c)
-  return (c.req as unknown as { valid(target: string): unknown }).valid('json')
+  const body = (c.req as unknown as { valid(target: string): unknown }).valid('json')
+  refuseNulInBody(body)
+  return body
 }
 
 function factsOf(deps: ApiDeps, route: RouteDefinition, c: Context<ApiEnv>): RequestFacts {
