@@ -4,6 +4,7 @@ import { it } from 'node:test'
 import { describeOnBothEngines } from '../../test/_databases.ts'
 import { organizationRoutes } from '../contract/organization-routes.ts'
 import { systemClock, toIsoTime } from '../lib/clock.ts'
+import { OperationError } from '../lib/errors.ts'
 import { newId } from '../lib/ids.ts'
 import type { MailMessage } from '../mail/create-mailer.ts'
 import { appWithSignIn, DAY_MS, INVITATIONS, invite, PASSWORD, refusal } from './_invitations.ts'
@@ -46,6 +47,15 @@ describeOnBothEngines('invitations.create', (open) => {
     const [mail] = mails
     assert.equal(mail?.to, 'ada@example.com')
     assert.match(mail?.text ?? '', /accept-invitation#token=[\w-]{43}\n/)
+  })
+
+  it('shows the link when the mail was not taken', async () => {
+    await using database = await open()
+    const send = () => Promise.reject(new OperationError('mail.failed', 'Cannot send mail'))
+    using test = testApp(database.db, { mailer: { configured: true, send } })
+    const made = await invite(test, { email: 'ada@example.com', role: 'viewer' })
+    assert.equal(made.sent, false)
+    assert.equal(made.token.length, 43)
   })
 
   it('replaces the open invitation of the same address', async () => {

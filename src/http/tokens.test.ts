@@ -69,6 +69,23 @@ describeOnBothEngines('tokens.create', (open) => {
     assert.equal((await all('GET', '/api/projects')).status, 200)
   })
 
+  it('ends when it expires', async () => {
+    await using database = await open()
+    let ahead = 0
+    const clock = { ...systemClock, now: () => systemClock.now() + ahead }
+    using test = testApp(database.db, { clock })
+    const { token } = await make(test.request, { expires_in_days: 1 })
+    const ask = bearer(test, token)
+    ahead = DAY_MS - 60_000
+    assert.equal((await ask('GET', '/api/projects')).status, 200)
+    const { items } = tokenRoutes['tokens.list'].response.parse(
+      await (await ask('GET', TOKENS)).json(),
+    )
+    assert.equal(Date.parse(items[0]?.last_used_at ?? '') > systemClock.now(), true)
+    ahead = DAY_MS + 60_000
+    assert.equal((await ask('GET', '/api/projects')).status, 401)
+  })
+
   it('gives no more scopes and no longer life than the token that asks', async () => {
     await using database = await open()
     using test = testApp(database.db)
