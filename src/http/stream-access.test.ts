@@ -22,6 +22,9 @@ async function startDeployment(test: TestApp): Promise<{ project: string; log: s
   return { project: id, log: `/api/deployments/${requested.deploymentId}/logs` }
 }
 
+/** A stream that does not end must not hold up the others. */
+const BOUNDED = { timeout: 15_000 }
+
 type Cut = (test: TestApp, reader: TestBrowser) => Promise<unknown>
 
 const LOSSES: Readonly<Record<string, { cut: Cut; code: string }>> = {
@@ -67,7 +70,7 @@ const LOSSES: Readonly<Record<string, { cut: Cut; code: string }>> = {
 
 describeOnBothEngines('a stream', (open) => {
   for (const [loss, { cut, code }] of Object.entries(LOSSES)) {
-    it(`A-09 ends within 30 s when ${loss}`, async () => {
+    it(`A-09 ends within 30 s when ${loss}`, BOUNDED, async () => {
       await using database = await open()
       const clock = createMovableClock()
       using test = testApp(database.db, { clock })
@@ -83,7 +86,7 @@ describeOnBothEngines('a stream', (open) => {
     })
   }
 
-  it('A-09 ends within 30 s when its token is revoked', async () => {
+  it('A-09 ends within 30 s when its token is revoked', BOUNDED, async () => {
     await using database = await open()
     const clock = createMovableClock()
     using test = testApp(database.db, { clock })
@@ -100,7 +103,7 @@ describeOnBothEngines('a stream', (open) => {
     assert.match(await whole, /^Cannot tell who asks/)
   })
 
-  it('A-09 goes on while its reader may read', async () => {
+  it('A-09 goes on while its reader may read', BOUNDED, async () => {
     await using database = await open()
     const clock = createMovableClock()
     using test = testApp(database.db, { clock })
