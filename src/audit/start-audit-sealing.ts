@@ -29,21 +29,18 @@ export function startAuditSealing(deps: SealingDeps): AsyncDisposable {
     await sealAuditEvents({ ...deps, secret })
   }
   const due = { head: 0, failure: 0 }
-  const isDue = (what: keyof typeof due) => {
-    const now = deps.clock.now()
-    if (now < due[what]) return false
-    due[what] = now + TELL_EVERY_MS
-    return true
-  }
   const loop = startLoop(deps, { name: 'seal-audit', pauseMs: EVERY_MS }, async () => {
+    const now = deps.clock.now()
+    const later = now + TELL_EVERY_MS
     try {
       await seal()
       due.failure = 0
-      if (isDue('head')) await logHead(deps)
+      if (now >= due.head && (await logHead(deps))) due.head = later
     } catch (error) {
       // It comes again every second, and it is the same sentence.
-      if (isDue('failure'))
-        deps.log.error('Audit events are not sealed', { reason: messageOf(error) })
+      if (now < due.failure) return
+      due.failure = later
+      deps.log.error('Audit events are not sealed', { reason: messageOf(error) })
     }
   })
   return {
@@ -57,8 +54,10 @@ export function startAuditSealing(deps: SealingDeps): AsyncDisposable {
   }
 }
 
-async function logHead({ db, log }: SealingDeps): Promise<void> {
+/** False while there is nothing to tell. */
+async function logHead({ db, log }: SealingDeps): Promise<boolean> {
   const head = await readChainRow(db, 'head')
-  if (head === undefined || head.sequence === 0) return
+  if (head === undefined || head.sequence === 0) return false
   log.info('Audit head', { anchor: formatAnchor(positionOf(head)) })
+  return true
 }

@@ -54,7 +54,7 @@ async function verify(options: { anchor?: string; json?: boolean }): Promise<voi
 
 function tellWhole({ events, unsealed, anchor }: Verdict, anchored: boolean): void {
   console.log(`The audit is whole: ${events} events, none changed, removed or cut off`)
-  if (unsealed > 0) console.log(`${unsealed} events are too new to be sealed`)
+  if (unsealed > 0) console.log(`Too new to be sealed: ${unsealed}`)
   if (anchor === null) return
   console.log(`Its head is ${anchor}`)
   if (anchored) return
