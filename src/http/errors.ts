@@ -74,6 +74,7 @@ export const STATUS_OF_CODE: ReadonlyMap<string, ContentfulStatusCode> = new Map
   ['invitation.other_person', 403],
   ['invitation.already_member', 409],
   ['invitation.too_many', 409],
+  ['invitation.too_often', 409],
   ['invitation.incomplete', 422],
   ['invitation.unreachable_address', 422],
   ['mail.not_configured', 409],

@@ -137,6 +137,18 @@ describeOnBothEngines('invitations.create', (open) => {
     assert.equal((await refusal(accepted, 409)).code, 'organization.unisolated')
   })
 
+  it('invites an address five times a day, and whoever else besides', async () => {
+    await using database = await open()
+    using scene = await appWithSignIn(database.db)
+    const body = { email: 'ada@example.com', role: 'member' }
+    for (let times = 0; times < 5; times += 1) await invite(scene.test, body)
+    const answer = await refusal(await scene.test.request('POST', INVITATIONS, { body }), 409)
+    assert.equal(answer.code, 'invitation.too_often')
+    await invite(scene.test, { ...body, email: 'grace@example.com' })
+    scene.pass(DAY_MS + 60_000)
+    await invite(scene.test, body)
+  })
+
   it('has at most 200 open ones in an organization', async () => {
     await using database = await open()
     using test = testApp(database.db)

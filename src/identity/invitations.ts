@@ -38,9 +38,13 @@ interface NewInvitation {
   by: Actor
 }
 
-const LIFETIME_MS = 7 * 86_400_000
+const DAY_MS = 86_400_000
+const LIFETIME_MS = 7 * DAY_MS
 /** Open ones of an organization: nobody sends mail to thousands by us. */
 const MAX_OPEN = 200
+/** Nobody is mailed by us over and over, and revoked ones do not pile up. */
+const MAX_A_DAY = 500
+const MAX_A_DAY_FOR_ADDRESS = 5
 const COLUMNS = [
   'invitation.id',
   'invitation.email',
@@ -58,7 +62,8 @@ export function hashInvitationToken(token: string): string {
 
 /**
  * Invites an address for seven days, in place of an open invitation of the same address. The token is in this answer
- * alone. Throws `invitation.already_member`, `invitation.too_many`, `invitation.unreachable_address`,
+ * alone. Throws `invitation.already_member`, `invitation.too_many`, `invitation.too_often`,
+ * `invitation.unreachable_address`,
  * `member.unknown_project`, `person.email_invalid`.
  */
 export async function createInvitation(
@@ -76,6 +81,7 @@ export async function createInvitation(
     const project_ids = await checkProjectIds(tx, organizationId, input.projectIds)
     const replaced = await revokeOpen(tx, organizationId, email, toIsoTime(now))
     await refuseTooMany(tx, organizationId, toIsoTime(now))
+    await refuseTooOften(tx, organizationId, { email, since: toIsoTime(now - DAY_MS) })
     const invitation: Invitation = {
       id: deps.newId(),
       email,
@@ -168,6 +174,23 @@ async function refuseTooMany(tx: Tx, organizationId: string, now: string): Promi
     'invitation.too_many',
     `Cannot invite more people: ${MAX_OPEN} invitations wait for an answer; revoke some of them`,
   )
+}
+
+async function refuseTooOften(
+  tx: Tx,
+  organizationId: string,
+  { email, since }: { email: string; since: string },
+): Promise<void> {
+  const recent = tx
+    .selectFrom('invitations')
+    .select((eb) => eb.fn.countAll<number | bigint | string>().as('count'))
+    .where('organization_id', '=', organizationId)
+    .where('created_at', '>', since)
+  const all = await recent.executeTakeFirstOrThrow()
+  const same = await recent.where('email', '=', email).executeTakeFirstOrThrow()
+  if (Number(same.count) < MAX_A_DAY_FOR_ADDRESS && Number(all.count) < MAX_A_DAY) return
+  const message = `Cannot invite "${email}" now: there were too many invitations today; try tomorrow`
+  throw new OperationError('invitation.too_often', message)
 }
 
 /** Invitations that were neither accepted nor revoked, after the id `after`, oldest first; expired ones too. */
