@@ -45,6 +45,7 @@ describe('settings of people and identity providers', () => {
       NANOSCALE_CLERK_ISSUER: ['https://clerk.example.com?x=1', 'ftp://clerk.example.com'],
       NANOSCALE_MAIL_FROM: ['NanoScale <a@example.com>', 'a@b@c', 'a@example.com,b@example.com'],
       NANOSCALE_SMTP_URL: ['mail.example.com', 'https://mail.example.com'],
+      NANOSCALE_CLERK_WEBHOOK_SECRET: ['whsec_', 'secret', `whsec_${'A'.repeat(20)}`, 'whsec_a,b'],
       NANOSCALE_CLERK_ROLES: ['org:admin', 'org:admin=root', 'a=b=owner'],
       NANOSCALE_SESSION_DAYS: ['0', '366', 'week'],
     }

@@ -100,7 +100,7 @@ export const IDENTITY_PROVIDERS = {
     parse: webhookSecrets,
     default: null,
     defaultDoc: 'none',
-    example: 'whsec_<base64>',
+    example: 'whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1u',
     secret: true,
   }),
   clerkIssuer: key({
