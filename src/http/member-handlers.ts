@@ -42,7 +42,7 @@ export function memberHandlers(app: Deps): MemberHandlers {
       const byOperator = request.principal?.kind === 'operator'
       const asker = { byOperator, by: request.actor }
       await permitResetLink(app, { organizationId, userId }, asker)
-      const link = await createResetLink(app, userId)
+      const link = await createResetLink(app, userId, { endsSecondFactor: true })
       return { ...link, mail_works: app.mailer.configured }
     },
   }

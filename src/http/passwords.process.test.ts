@@ -39,7 +39,7 @@ describeOnBothEngines('a link to choose a new password', (open) => {
     const signedIn = on.browser()
     await signedIn.signIn(EMAIL)
     const { url } = await linkFor(on, id)
-    assert.match(url, /^https:\/\/nanoscale\.example\.com\/reset-password#token=[\w-]{32}$/)
+    assert.match(url, /^https:\/\/nanoscale\.example\.com\/reset-password#token=pw_[\w-]{32}$/)
     const stored = await database.db.selectFrom('verifications').selectAll().execute()
     assert.ok(!JSON.stringify(stored).includes(tokenOf(url)))
     const browser = on.browser()

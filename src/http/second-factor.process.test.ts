@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 
 import { describeOnBothEngines } from '../../test/_databases.ts'
+import { createResetLink } from '../identity/sign-in/passwords.ts'
 import { codeOf, PASSWORD, signInTest, type Browser, type SignInTest } from './_test-sign-in.ts'
 
 const EMAIL = 'ada@example.com'
@@ -160,6 +161,28 @@ describeOnBothEngines('the second factor', (open) => {
       actions.map(({ action }) => action),
       ['two_factor.enabled', 'two_factor.recovery_codes_made', 'two_factor.disabled'],
     )
+  })
+
+  it('stays on after a link by mail, and ends with one that an owner passes on', async () => {
+    await using database = await open()
+    using on = await signInTest(database.db)
+    await enable(on)
+    const { id } = await database.db.selectFrom('users').select('id').executeTakeFirstOrThrow()
+    const reset = async (url: string) => {
+      const body = { token: new URL(url).hash.replace('#token=', ''), newPassword: PASSWORD }
+      return (await on.browser().send('POST', '/api/auth/reset-password', body)).status
+    }
+    const mailed = await createResetLink(on.test.app, id)
+    assert.equal(await reset(mailed.url.replace('=pw_', '=all_')), 422)
+    assert.equal(await reset(mailed.url), 200)
+    await challenged(on)
+    const passedOn = await createResetLink(on.test.app, id, { endsSecondFactor: true })
+    assert.equal(await reset(passedOn.url.replace('=all_', '=pw_')), 422)
+    assert.equal(await reset(passedOn.url), 200)
+    const browser = on.browser()
+    await browser.signIn(EMAIL)
+    assert.equal(await isSignedIn(browser), true)
+    assert.deepEqual(await database.db.selectFrom('two_factors').selectAll().execute(), [])
   })
 
   it('keeps its secret and its recovery codes out of what the database can tell', async () => {

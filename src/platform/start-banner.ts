@@ -43,7 +43,7 @@ export function describeStart(config: BannerConfig, around: Surroundings): strin
 
 function describeSetup(setupLink: string | null): string[] {
   if (setupLink === null) return []
-  return ['Become its owner (whoever opens this link first does):', '', `  ${setupLink}`, '']
+  return [`Set it up at ${setupLink}`, 'Whoever opens this link first becomes its owner.', '']
 }
 
 function describeIsolation(isolation: Isolation): string[] {

@@ -31,15 +31,21 @@ interface LinkDeps {
   config: { publicBaseUrl: string }
 }
 
+/** Begins tokens of links that end the second factor too. Changing a token makes it another one, which nobody made. */
+const ENDS_SECOND_FACTOR = 'all_'
+
 /**
  * Makes a link by which this person, or whoever has it, chooses a new password: once, within an hour. Links from before
- * do not work any more. The caller notes who made it.
+ * do not work any more. One that an owner passes on ends the second factor too, for whoever lost it; one that goes by
+ * mail must not, or a mailbox would be enough to get in. The caller notes who made it.
  */
 export async function createResetLink(
   deps: LinkDeps,
   userId: string,
+  options: { endsSecondFactor: boolean } = { endsSecondFactor: false },
 ): Promise<{ url: string; expires_at: string }> {
-  const token = randomBytes(24).toString('base64url')
+  const beginning = options.endsSecondFactor ? ENDS_SECOND_FACTOR : 'pw_'
+  const token = beginning + randomBytes(24).toString('base64url')
   const now = deps.clock.now()
   const expiresAt = toIsoTime(now + RESET_LINK_SECONDS * 1000)
   await inTransaction(deps.db, async (tx) => {
@@ -130,7 +136,9 @@ export async function resetPassword(
     )
   }
   await deps.signIn.call('/reset-password', libraryRequest(request, given, null))
-  await afterNewPassword(deps, person, actorOfPerson(person, request), { by: 'link' })
+  const by = actorOfPerson(person, request)
+  if (given.token.startsWith(ENDS_SECOND_FACTOR)) await endSecondFactor(deps, person, by)
+  await afterNewPassword(deps, person, by, { by: 'link' })
   return { status: true }
 }
 
@@ -149,6 +157,20 @@ export async function changePassword(
   const person = { id: signedIn.userId, email: signedIn.email }
   await afterNewPassword(deps, person, actorOfPerson(person, request), { by: 'password' })
   return { body: { status: true }, setCookies }
+}
+
+async function endSecondFactor(deps: SignInDeps, person: Person, by: Actor): Promise<void> {
+  if (!person.two_factor_enabled) return
+  await inTransaction(deps.db, async (tx) => {
+    await tx.deleteFrom('two_factors').where('user_id', '=', person.id).execute()
+    await tx
+      .updateTable('users')
+      .set({ two_factor_enabled: false, updated_at: toIsoTime(deps.clock.now()) })
+      .where('id', '=', person.id)
+      .execute()
+    const event = { person, by, action: 'two_factor.disabled', details: { by: 'link' } } as const
+    await auditPerson(deps, tx, event)
+  })
 }
 
 /** Whoever knew the old password gets nowhere with what they began. */
