@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { Config } from '../../config/config.ts'
+import type { Mailer } from '../../mail/create-mailer.ts'
 import type { Handlers } from '../handler.ts'
 import { accountPage } from './account-page.ts'
 import {
@@ -17,13 +18,14 @@ type PageHandlers = Pick<Handlers, Extract<keyof Handlers, `pages.${string}` | `
 /** The pages on which people sign in and look after their account. */
 export function pageHandlers(app: {
   config: Pick<Config, 'oidcIssuer' | 'oidcName'>
+  mailer: Pick<Mailer, 'configured'>
 }): PageHandlers {
   const oidcName = app.config.oidcIssuer === null ? null : app.config.oidcName
   return {
     'pages.setup': () => Promise.resolve(setupPage()),
     'pages.signIn': () => Promise.resolve(signInPage(oidcName)),
     'pages.acceptInvitation': () => Promise.resolve(acceptInvitationPage(oidcName)),
-    'pages.forgotPassword': () => Promise.resolve(forgotPasswordPage()),
+    'pages.forgotPassword': () => Promise.resolve(forgotPasswordPage(app.mailer.configured)),
     'pages.resetPassword': () => Promise.resolve(resetPasswordPage()),
     'pages.account': () => Promise.resolve(accountPage(oidcName)),
     'scripts.forms': () => readScript('forms.js'),

@@ -79,12 +79,17 @@ ${form('accept-known', { fields: [], submit: 'Join', hidden: true })}
   return peoplePage({ name: 'accept-invitation', title: 'Your invitation', body })
 }
 
-export function forgotPasswordPage(): string {
-  const body = `<p id="explanation">Tell us the address you sign in with. If NanoScale can send mail, you get a link to choose a new
-password. If it cannot, an owner of your organization makes such a link for you.</p>
-${form('forgot', { fields: [EMAIL], submit: 'Send me a link' })}
-<p><a href="/sign-in">Back to signing in</a></p>`
-  return peoplePage({ name: 'forgot-password', title: 'Forgot your password?', body })
+/** Without a mail server a link has to come from somebody else. */
+export function forgotPasswordPage(sendsMail: boolean): string {
+  const body = sendsMail
+    ? `<p id="explanation">Tell us the address you sign in with, and you get a link to choose a new password.</p>
+${form('forgot', { fields: [EMAIL], submit: 'Send me a link' })}`
+    : `<p>This NanoScale sends no mail. An owner of your organization can make a link for you, by which you choose a new
+password. So can whoever runs this machine:</p>
+<pre><code>./nanoscale members reset-link you@example.com</code></pre>`
+  const back = '<p><a href="/sign-in">Back to signing in</a></p>'
+  const title = 'Forgot your password?'
+  return peoplePage({ name: 'forgot-password', title, body: `${body}\n${back}` })
 }
 
 export function resetPasswordPage(): string {

@@ -83,6 +83,7 @@ export function onSubmit(id, send, done) {
   form.addEventListener('submit', async (event) => {
     event.preventDefault()
     if (form.getAttribute('aria-busy') === 'true') return
+    byId('told').textContent = ''
     clearProblems(form)
     form.setAttribute('aria-busy', 'true')
     const answer = await send(Object.fromEntries(new FormData(form)))

@@ -82,16 +82,16 @@ function signInPage() {
 
 async function acceptInvitationPage() {
   if (!needsToken()) return
-  const [invitation, me] = await Promise.all([
+  const [invitation, session] = await Promise.all([
     call('POST', '/api/invitations/read', { token }),
-    call('GET', '/api/me'),
+    call('GET', '/api/auth/get-session'),
   ])
   show('loading', false)
   if (!invitation.ok) return tell(invitation.data.error, 'bad')
   const { organization, role, email, account_exists: exists } = invitation.data
   byId('invited').textContent = `You are invited to join ${organization} as ${role}.`
   show('invited')
-  const signedInAs = me.ok ? (me.data.user?.email ?? null) : null
+  const signedInAs = session.data?.user?.email ?? null
   if (exists && signedInAs !== email) {
     const other = signedInAs === null ? '' : `You are signed in as ${signedInAs}. `
     byId('invited').textContent += ` ${other}Sign in as ${email} to accept.`
@@ -118,10 +118,7 @@ function forgotPasswordPage() {
     (_data, form) => {
       form.hidden = true
       show('explanation', false)
-      tell(
-        'If somebody signs in with this address, a link is on its way. No mail after some minutes? Then this NanoScale ' +
-          'cannot send mail: ask an owner of your organization for a link.',
-      )
+      tell('If somebody signs in with this address, a link is on its way. It works for an hour.')
     },
   )
 }
