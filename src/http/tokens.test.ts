@@ -86,6 +86,20 @@ describeOnBothEngines('tokens.create', (open) => {
     assert.equal((await ask('GET', '/api/projects')).status, 401)
   })
 
+  it('ends with the account of its maker', async () => {
+    await using database = await open()
+    using test = testApp(database.db)
+    const admin = await test.as('admin')
+    const ask = bearer(test, (await make(admin, {})).token)
+    assert.equal((await ask('GET', '/api/projects')).status, 200)
+    await database.db
+      .updateTable('users')
+      .set({ deleted_at: '2026-01-01T00:00:00.000Z' })
+      .where('id', '=', admin.userId)
+      .execute()
+    assert.equal((await ask('GET', '/api/projects')).status, 401)
+  })
+
   it('gives no more scopes and no longer life than the token that asks', async () => {
     await using database = await open()
     using test = testApp(database.db)
