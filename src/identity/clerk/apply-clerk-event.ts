@@ -112,7 +112,9 @@ async function project(
   record: AnyClerkRecord,
 ): Promise<string[]> {
   if (record.kind === 'user') {
-    const pairs = await listPairs(tx, { clerkUserId: record.clerkId })
+    // Nothing else about a person has a say in memberships, of which there may be many.
+    const turned = record.deleted !== (before?.deleted ?? false)
+    const pairs = turned ? await listPairs(tx, { clerkUserId: record.clerkId }) : []
     // Memberships end while we still know whose they are.
     if (record.deleted) await projectMemberships(deps, tx, pairs)
     const changed = await projectUser(deps, tx, before as ClerkRecord<'user'> | null, record)
@@ -122,7 +124,11 @@ async function project(
   if (record.kind === 'organization') {
     const was = before as ClerkRecord<'organization'> | null
     const changed = await projectOrganization(deps, tx, was, record)
-    await projectMemberships(deps, tx, await listPairs(tx, { clerkOrgId: record.clerkId }))
+    const turned =
+      record.deleted !== (was?.deleted ?? false) ||
+      record.facts?.value.createdBy !== was?.facts?.value.createdBy
+    const pairs = turned ? await listPairs(tx, { clerkOrgId: record.clerkId }) : []
+    await projectMemberships(deps, tx, pairs)
     return changed
   }
   const { clerkUserId, clerkOrgId } = record
