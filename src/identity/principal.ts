@@ -45,12 +45,8 @@ export function actorOf(
   principal: Principal,
   request: { address: string | null; requestId: string | null },
 ): Actor {
-  switch (principal.kind) {
-    case 'operator':
-      return { kind: 'operator', id: null, name: null, ...request }
-    case 'user':
-      return { kind: 'user', id: principal.userId, name: principal.email, ...request }
-    case 'token':
-      return { kind: 'token', id: principal.tokenId, name: principal.tokenName, ...request }
-  }
+  if (principal.kind === 'operator') return { kind: 'operator', id: null, name: null, ...request }
+  return principal.kind === 'user'
+    ? { kind: 'user', id: principal.userId, name: principal.email, ...request }
+    : { kind: 'token', id: principal.tokenId, name: principal.tokenName, ...request }
 }
