@@ -1,6 +1,6 @@
-import { clerkRoutes } from './clerk-routes.ts'
 import { auditRoutes } from './audit-routes.ts'
 import { authRoutes } from './auth-routes.ts'
+import { clerkRoutes } from './clerk-routes.ts'
 import { deploymentRoutes } from './deployment-routes.ts'
 import { identityRoutes } from './identity-routes.ts'
 import { instanceRoutes } from './instance-routes.ts'
