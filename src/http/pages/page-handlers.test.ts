@@ -34,7 +34,7 @@ describeOnBothEngines('pages for people', (open) => {
       assert.equal(scripts.length, 1)
       const [, source] = /src="(\/scripts\/[a-z-]+\.js)"/.exec(scripts[0] ?? '') ?? []
       const served = SCRIPTS.map(([, script]) => script.path as string)
-      assert.ok(served.includes(source ?? ''), source)
+      assert.ok(served.includes(source ?? ''), path)
       assert.doesNotMatch(text, /<script[^>]*>[^<]/, 'nothing inline')
       assert.doesNotMatch(text, /\son[a-z]+="/)
       assert.doesNotMatch(text, /(?:src|href)="(?:https?:)?\/\//, 'nothing from elsewhere')
