@@ -36,7 +36,12 @@ async function main(mode: string | undefined, words: readonly string[]): Promise
   const postgres = await runPart(['tools/run-tests.ts', '--postgres', ...words], 'postgres')
   if (postgres.failed > 0) return postgres
   const files = find(
-    ['src/**/*.process.test.ts', 'launcher/**/*.process.test.ts', 'test/*.test.ts'],
+    [
+      'src/**/*.process.test.ts',
+      'launcher/**/*.process.test.ts',
+      'test/fake-github/**/*.process.test.ts',
+      'test/*.test.ts',
+    ],
     words,
   )
   const behaviours = await runSuite(inProcesses(files, 1))
@@ -49,7 +54,15 @@ async function main(mode: string | undefined, words: readonly string[]): Promise
 
 /** What starts processes of its own takes seconds: `*.process.test.ts` runs with the behaviours. */
 function findUnitTests(words: readonly string[]): string[] {
-  const files = find(['src/**/*.test.ts', 'tools/**/*.test.ts', 'launcher/**/*.test.ts'], words)
+  const files = find(
+    [
+      'src/**/*.test.ts',
+      'tools/**/*.test.ts',
+      'launcher/**/*.test.ts',
+      'test/fake-github/**/*.test.ts',
+    ],
+    words,
+  )
   return files.filter((file) => !file.endsWith('.process.test.ts'))
 }
 
