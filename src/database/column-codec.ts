@@ -16,6 +16,9 @@ const JSON_COLUMNS = new Set([
   'project_ids',
   'scopes',
   'facts',
+  'config',
+  'permissions',
+  'events',
   'details',
 ])
 
@@ -27,6 +30,14 @@ const BOOLEAN_COLUMNS = new Set([
   'two_factor_enabled',
   'verified',
   'deleted',
+  'is_private',
+  'archived',
+  'disabled',
+  'permission_admin',
+  'permission_push',
+  'permission_pull',
+  'active',
+  'handled',
 ])
 
 /** What both drivers are given for a parameter: JSON as text, and on SQLite a boolean as 0 or 1. */

@@ -6,6 +6,8 @@ import * as projects from './migrations/0001-projects.ts'
 import * as deployments from './migrations/0002-deployments.ts'
 import * as identity from './migrations/0003-identity.ts'
 import * as audit from './migrations/0004-audit.ts'
+import * as integrations from './migrations/0005-integrations.ts'
+import * as webhooks from './migrations/0006-webhooks.ts'
 
 /** In order of their names. A migration that has been released is never changed. */
 const MIGRATIONS = {
@@ -13,6 +15,8 @@ const MIGRATIONS = {
   '0002-deployments': deployments,
   '0003-identity': identity,
   '0004-audit': audit,
+  '0005-integrations': integrations,
+  '0006-webhooks': webhooks,
 }
 
 /** Brings the database to the newest schema. Returns the names of what was run. Safe to call from several processes. */

@@ -87,13 +87,14 @@ describeOnBothEngines('the schema', (open) => {
   it('gives organization_id to every table of a tenant', async () => {
     await using test = await open()
     const instanceWide = [
-      ...['organizations', 'encryption_keys', 'jobs', 'instance_secrets', 'audit_chain'],
-      // Of people, who may belong to several organizations.
-      ...['users', 'sessions', 'accounts', 'verifications', 'two_factors', 'used_totp_codes'],
-      ...['sign_in_throttles', 'oauth_states', 'clerk_messages', 'clerk_records'],
-      // Null for what concerns the instance.
-      'audit_events',
-    ]
+      // Of the instance, of people, or of an App that every organization may use.
+      'organizations encryption_keys jobs instance_secrets audit_chain audit_events',
+      'users sessions accounts verifications two_factors used_totp_codes sign_in_throttles',
+      'oauth_states clerk_messages clerk_records integrations integration_credentials hooks',
+      'webhook_deliveries webhook_rejections github_user_links github_installations branch_heads',
+      'github_installation_users unclaimed_installations github_repositories',
+      'github_repository_users github_webhook_deliveries',
+    ].flatMap((names) => names.split(' '))
     const tables = await test.db.introspection.getTables()
     assert.ok(tables.length > 10)
     for (const table of tables.filter(({ name }) => !instanceWide.includes(name))) {

@@ -12,6 +12,13 @@ export const SEALED_COLUMNS = [
   { table: 'deployments', column: 'configuration_sealed' },
   { table: 'instance_secrets', column: 'value_sealed', of: 'instance' },
   { table: 'oauth_states', column: 'request_sealed', of: 'instance' },
+  // An App may serve several organizations, a person's account too: these are the instance's.
+  { table: 'integration_credentials', column: 'value_sealed', of: 'instance' },
+  { table: 'github_user_links', column: 'access_token_sealed', of: 'instance' },
+  { table: 'github_user_links', column: 'refresh_token_sealed', of: 'instance' },
+  { table: 'hooks', column: 'secret_sealed', of: 'instance' },
+  { table: 'hooks', column: 'previous_secret_sealed', of: 'instance' },
+  { table: 'webhook_deliveries', column: 'body_sealed', of: 'instance' },
 ] as const satisfies readonly SealedColumn[]
 
 export interface SealedColumn {

@@ -19,24 +19,14 @@ export async function down(db: Db): Promise<void> {
     await db.schema.alterTable('api_tokens').dropColumn(column).execute()
   }
   const tables = [
-    'clerk_records',
-    'clerk_messages',
-    'invitations',
-    'project_members',
-    'organization_members',
-    'organization_metadata',
-    'oauth_states',
-    'instance_secrets',
-    'sign_in_throttles',
-    'used_totp_codes',
-    'two_factors',
-    'verifications',
-    'accounts',
-    'sessions',
-  ]
+    'clerk_records clerk_messages invitations project_members organization_members',
+    'organization_metadata oauth_states instance_secrets sign_in_throttles used_totp_codes',
+    'two_factors verifications accounts sessions',
+  ].flatMap((names) => names.split(' '))
   for (const table of tables) await db.schema.dropTable(table).execute()
-  await db.schema.dropIndex('organizations_clerk_org_id').execute()
-  await db.schema.dropIndex('organizations_created_by_user_id').execute()
+  for (const column of ['clerk_org_id', 'created_by_user_id']) {
+    await db.schema.dropIndex(`organizations_${column}`).execute()
+  }
   const columns = ['clerk_org_id', 'created_by_user_id', 'setup_completed_at', 'closed_at']
   for (const column of columns) {
     await db.schema.alterTable('organizations').dropColumn(column).execute()
@@ -182,10 +172,11 @@ const PROJECT_ACCESS = sql`project_access in ('all', 'selected')`
 
 async function createMembers(db: Db): Promise<void> {
   const { text } = typesOf(db)
-  const organization = 'organizations.id'
   await db.schema
     .createTable('organization_metadata')
-    .addColumn('organization_id', text, (c) => c.notNull().primaryKey().references(organization))
+    .addColumn('organization_id', text, (c) =>
+      c.notNull().primaryKey().references('organizations.id'),
+    )
     .addColumn('company_size', text, (c) =>
       c.check(sql`company_size in ('startup', 'small', 'medium', 'large', 'enterprise')`),
     )
@@ -201,7 +192,7 @@ async function createMembers(db: Db): Promise<void> {
   await db.schema
     .createTable('organization_members')
     .addColumn('id', text, (c) => c.primaryKey())
-    .addColumn('organization_id', text, (c) => c.notNull().references(organization))
+    .addColumn('organization_id', text, (c) => c.notNull().references('organizations.id'))
     .addColumn('user_id', text, (c) => c.notNull().references('users.id'))
     .addColumn('role', text, (c) => c.notNull().check(ROLES))
     .addColumn('project_access', text, (c) => c.notNull().check(PROJECT_ACCESS))
