@@ -42,6 +42,37 @@ const ROOMS: Readonly<Record<string, Wall>> = {
     why: '',
   },
   jobs: { rooms: ['lib', 'database'], why: 'it carries any kind of work' },
+  githosts: {
+    rooms: ['lib', 'database/schema.ts', 'sources/outbound-guard.ts', 'sources/repository-url.ts'],
+    why: 'adapters know one host and nothing of ours',
+  },
+  integrations: {
+    rooms: [
+      'lib',
+      'config',
+      'database',
+      'secrets',
+      'audit',
+      'identity',
+      'jobs',
+      'githosts/github-host.ts',
+      'contract/permissions.ts',
+    ],
+    why: 'adapters come through app.ts',
+  },
+  webhooks: {
+    rooms: [
+      'lib',
+      'config',
+      'database',
+      'secrets',
+      'audit',
+      'jobs',
+      'integrations',
+      'deployments/reconcile-branch.ts',
+    ],
+    why: 'it decides nothing: it makes others look',
+  },
   deployments: {
     rooms: [
       'lib',
@@ -70,6 +101,9 @@ const ROOMS: Readonly<Record<string, Wall>> = {
       'secrets',
       'identity',
       'projects',
+      'integrations',
+      'webhooks',
+      'githosts/github-host.ts',
       'sources',
       'builds',
       'traffic',
