@@ -134,8 +134,8 @@ export function createAppControls(github: Github): AppControls {
       revokeAuthorization(github, toApp(github, app), toPerson(github, user))
     },
     actAs: (person) => {
-      const { decision = 'authorize', ...rest } = person ?? {}
-      github.automatic = rest.login === undefined ? null : { decision, ...rest, login: rest.login }
+      github.automatic =
+        person === null ? null : { ...person, decision: person.decision ?? 'authorize' }
     },
   }
 }
