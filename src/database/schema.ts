@@ -210,3 +210,4 @@ export type {
   DeploymentState,
   InstanceState,
 } from './deployment-tables.ts'
+export type { CredentialKind, GithubAccountType } from './integration-tables.ts'
