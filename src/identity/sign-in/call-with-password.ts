@@ -1,6 +1,7 @@
-import { isOperationError } from '../../lib/errors.ts'
+import { isOperationError, OperationError } from '../../lib/errors.ts'
 import type { LibraryAnswer, LibraryPath } from './create-sign-in.ts'
 import { knownBrowserId } from './known-browser.ts'
+import { authenticateSession } from './sessions.ts'
 import {
   actorOfPerson,
   auditPerson,
@@ -27,14 +28,22 @@ export async function callWithPassword(
 ): Promise<LibraryAnswer> {
   const { path, body, request } = call
   const { cookies } = deps.signIn
+  const session = await authenticateSession({ ...deps, cookies }, request.cookieHeader)
+  // Whoever asks by a token of Clerk may send the cookie of somebody else along.
+  if (session?.userId !== id) {
+    throw new OperationError(
+      'http.unauthorized',
+      'Cannot tell who asks: sign in in this browser first',
+    )
+  }
   const attempt = await countAttempt(deps, {
     email,
     network: request.network,
     knownBrowserId: knownBrowserId(cookies, request.cookieHeader, email),
   })
   try {
-    const session = cookies.only(request.cookieHeader)
-    const answer = await deps.signIn.call(path, libraryRequest(request, body, session))
+    const cookie = cookies.only(request.cookieHeader)
+    const answer = await deps.signIn.call(path, libraryRequest(request, body, cookie))
     await attempt.succeeded()
     return answer
   } catch (error) {
@@ -43,7 +52,7 @@ export async function callWithPassword(
       const by = actorOfPerson(person, request)
       const event = { person, by, details: { method: 'password_again' } }
       await auditPerson(deps, deps.db, { ...event, action: 'sign_in.failed', outcome: 'failed' })
-    } else await attempt.succeeded()
+    } else await attempt.unchecked()
     throw error
   }
 }

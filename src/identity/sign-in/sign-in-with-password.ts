@@ -48,7 +48,7 @@ export async function signInWithPassword(
   } catch (error) {
     if (isOperationError(error, 'auth.invalid_credentials')) {
       await noteFailure(deps, email, request, attempt.waitBegins)
-    } else await attempt.succeeded()
+    } else await attempt.unchecked()
     throw error
   }
   await attempt.succeeded()

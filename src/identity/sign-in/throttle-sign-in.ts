@@ -33,16 +33,18 @@ export interface SignInAttempt {
 }
 
 export interface CountedAttempt {
-  /** Puts right what was counted as a failure. */
+  /** The password was right: puts right what was counted as a failure, and forgets those before it. */
   succeeded(): Promise<void>
+  /** No password was checked: everything is as before, and nothing is forgotten. */
+  unchecked(): Promise<void>
   /** The next attempts have to wait, or are refused, because of this one. */
   waitBegins: boolean
 }
 
 /**
- * Counts an attempt before the password is checked. Throws `auth.throttled` when one has to wait. After many failures on
- * one account browsers that signed in to it before get through, with waits of their own: whoever knows nothing but an
- * address cannot lock its owner out.
+ * Counts an attempt before the password is checked. Throws `auth.throttled` when one has to wait. Whatever others fail at,
+ * on this account or from this network, browsers that signed in to the account before get through, with waits of their
+ * own: whoever knows nothing but an address cannot lock its owner out, not even from the same office.
  */
 export async function countAttempt(
   deps: { db: Database; clock: Clock },
@@ -51,17 +53,20 @@ export async function countAttempt(
   const account = shortHash(attempt.email.trim().toLowerCase())
   const network = shortHash(attempt.network ?? 'operator')
   const browser = attempt.knownBrowserId
-  const own =
+  const limits =
     browser === null
-      ? { key: `account.${account}`, rule: OF_ACCOUNT }
-      : { key: `browser.${account}.${shortHash(browser)}`, rule: GROWING }
-  const limits = [
-    own,
-    { key: `pair.${account}.${network}`, rule: GROWING },
-    { key: `network.${network}`, rule: OF_NETWORK },
-  ]
-  const { waitBegins } = await take(deps, limits)
-  return { waitBegins, succeeded: () => takeBack(deps, limits) }
+      ? [
+          { key: `account.${account}`, rule: OF_ACCOUNT },
+          { key: `pair.${account}.${network}`, rule: GROWING },
+          { key: `network.${network}`, rule: OF_NETWORK },
+        ]
+      : [{ key: `browser.${account}.${shortHash(browser)}`, rule: GROWING }]
+  const { waitBegins, at } = await take(deps, limits)
+  return {
+    waitBegins,
+    succeeded: () => takeBack(deps, limits, { checked: true }),
+    unchecked: () => takeBack(deps, limits, { checked: false, at }),
+  }
 }
 
 /** Whether a mail to this address may be asked for from this network now. */
@@ -107,7 +112,7 @@ interface Limit {
 async function take(
   deps: { db: Database; clock: Clock },
   limits: Limit[],
-): Promise<{ waitBegins: boolean }> {
+): Promise<{ waitBegins: boolean; at: number }> {
   const now = deps.clock.now()
   return await inTransaction(deps.db, async (tx) => {
     const plans = []
@@ -132,7 +137,7 @@ async function take(
         .where('key_hash', '=', key)
         .execute()
     }
-    return { waitBegins }
+    return { waitBegins, at: now }
   })
 }
 
@@ -153,19 +158,32 @@ async function lock(tx: Tx, key: string, now: number) {
   }
 }
 
-async function takeBack({ db }: { db: Database }, limits: Limit[]): Promise<void> {
+async function takeBack(
+  { db }: { db: Database },
+  limits: Limit[],
+  attempt: { checked: true } | { checked: false; at: number },
+): Promise<void> {
   await inTransaction(db, async (tx) => {
     for (const { key, rule } of limits.toSorted((a, b) => (a.key < b.key ? -1 : 1))) {
-      if (rule.kind === 'waits') {
+      if (rule.kind === 'waits' && attempt.checked) {
         await tx.deleteFrom('sign_in_throttles').where('key_hash', '=', key).execute()
-      } else {
+        continue
+      }
+      // The wait that this very attempt began ends, unless somebody failed since.
+      if (rule.kind === 'waits' && !attempt.checked) {
         await tx
           .updateTable('sign_in_throttles')
-          .set((eb) => ({ failures: eb('failures', '-', 1) }))
+          .set({ blocked_until: null })
           .where('key_hash', '=', key)
-          .where('failures', '>', 0)
+          .where('updated_at', '=', toIsoTime(attempt.at))
           .execute()
       }
+      await tx
+        .updateTable('sign_in_throttles')
+        .set((eb) => ({ failures: eb('failures', '-', 1) }))
+        .where('key_hash', '=', key)
+        .where('failures', '>', 0)
+        .execute()
     }
   })
 }
