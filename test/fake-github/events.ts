@@ -69,11 +69,20 @@ export function emitInstallationEvent(github: Github, happened: InstallationEven
     action,
     installationId: installation.id,
     payload: {
-      installation: toInstallationJson(github, installation),
+      installation: toWebhookInstallationJson(github, installation, action),
       ...payload,
       sender: toAccountJson(github, sender),
     },
   })
+}
+
+/** Times of installations are seconds in most of their events, and text in the two of suspension. */
+function toWebhookInstallationJson(github: Github, installation: Installation, action: string) {
+  const json = toInstallationJson(github, installation)
+  if (action === 'suspend' || action === 'unsuspend') return json
+  const toSeconds = (ms: number) => Math.floor(ms / 1000)
+  const { createdAt, updatedAt } = installation
+  return { ...json, created_at: toSeconds(createdAt), updated_at: toSeconds(updatedAt) }
 }
 
 /** `installation` with the repositories that it has. */
@@ -83,17 +92,12 @@ export function emitInstallation(
   installation: Installation,
   sender: Account,
 ): void {
-  const repositories = repositoriesOf(github, installation)
-  emitInstallationEvent(github, {
-    event: 'installation',
-    action,
-    installation,
-    sender,
-    payload: {
-      repositories: repositories.map((repository) => toShortRepositoryJson(github, repository)),
-      requester: null,
-    },
+  const repositories = repositoriesOf(github, installation).map((repository) => {
+    return toShortRepositoryJson(github, repository)
   })
+  const isBrief = action === 'suspend' || action === 'unsuspend'
+  const payload = isBrief ? {} : { repositories, requester: null }
+  emitInstallationEvent(github, { event: 'installation', action, installation, sender, payload })
 }
 
 export function emitAppEvent(

@@ -90,6 +90,7 @@ function toCommon(github: Github, repository: Repository) {
     is_template: false,
     web_commit_signoff_required: false,
     topics: [],
+    custom_properties: {},
     license: null,
     default_branch: repository.defaultBranch,
   }
@@ -152,6 +153,7 @@ export function toPushRepositoryJson(
     ...common,
     url: common.html_url,
     owner: { ...toAccountJson(github, owner), type: owner.type, name: owner.login, email },
+    ...(owner.type === 'Organization' ? { organization: owner.login } : {}),
     created_at: Math.floor(repository.createdAt / 1000),
     updated_at: toTime(repository.pushedAt),
     pushed_at: Math.floor(repository.pushedAt / 1000),
