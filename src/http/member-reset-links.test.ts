@@ -3,11 +3,34 @@ import { it } from 'node:test'
 
 import { describeOnBothEngines } from '../../test/_databases.ts'
 import { organizationRoutes } from '../contract/organization-routes.ts'
-import { appWithSignIn, refusal } from './_invitations.ts'
-import { addOrganization } from './_test-app.ts'
+import { appWithSignIn, invite, refusal } from './_invitations.ts'
+import { addOrganization, PUBLIC_URL } from './_test-app.ts'
 
 describeOnBothEngines('members.resetLink', (open) => {
   const MEMBERS = '/api/organizations/org-default/members'
+
+  it('makes a link that ends when the account comes to open another organization', async () => {
+    await using database = await open()
+    using scene = await appWithSignIn(database.db)
+    const { test } = scene
+    await addOrganization(database.db, 'org-other')
+    const owner = await test.as('owner', { organizationId: 'org-other' })
+    const member = await test.as('member', { organizationId: 'org-other' })
+    const path = `/api/organizations/org-other/members/${member.userId}/reset-link`
+    const made = await (await owner('POST', path)).json()
+    const link = organizationRoutes['members.resetLink'].response.parse(made)
+    const invitation = await invite(test, { email: member.email, role: 'admin' })
+    const accepted = await member('POST', '/api/invitations/accept', {
+      body: { token: invitation.token },
+    })
+    assert.equal(accepted.status, 200, await accepted.clone().text())
+    const reset = await test.request('POST', '/api/auth/reset-password', {
+      token: null,
+      headers: { origin: PUBLIC_URL },
+      body: { token: link.url.split('#token=')[1], newPassword: 'staple battery horse' },
+    })
+    assert.equal((await refusal(reset, 422)).code, 'auth.invalid_link')
+  })
 
   it('makes a link that works once, and no new one for who belongs elsewhere too', async () => {
     await using database = await open()

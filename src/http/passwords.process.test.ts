@@ -16,10 +16,14 @@ function tokenOf(url: string): string {
   return new URL(url).hash.replace('#token=', '')
 }
 
-function linkFor(on: SignInTest, userId: string): Promise<{ url: string; expires_at: string }> {
+function linkFor(
+  on: SignInTest,
+  userId: string,
+  options: { endsSecondFactor: boolean } = { endsSecondFactor: false },
+): Promise<{ url: string; expires_at: string }> {
   const { db } = on.test.app
   const config = { publicBaseUrl: PUBLIC_URL }
-  return createResetLink({ db, clock: on.clock, newId, config }, userId)
+  return createResetLink({ db, clock: on.clock, newId, config }, userId, options)
 }
 
 function reset(browser: Browser, url: string): Promise<Response> {
@@ -72,6 +76,28 @@ describeOnBothEngines('a link to choose a new password', (open) => {
     on.clock.forward(60 * 60_000)
     assert.equal((await reset(on.browser(), newest.url)).status, 422)
     assert.equal((await on.browser().signIn(EMAIL)).status, 200)
+  })
+
+  it('stays when an owner made it, whoever asks for another one by mail', async () => {
+    await using database = await open()
+    const { promise: sent, resolve: send } = Promise.withResolvers<void>()
+    const mailer = { configured: true, send: () => Promise.resolve(send()) }
+    using on = await signInTest(database.db, { mailer })
+    const { id } = await on.addPerson(EMAIL)
+    const owners = await linkFor(on, id, { endsSecondFactor: true })
+    await on.browser().send('POST', '/api/auth/request-password-reset', { email: EMAIL })
+    await sent
+    assert.equal((await reset(on.browser(), owners.url)).status, 200)
+    assert.deepEqual(await database.db.selectFrom('verifications').selectAll().execute(), [])
+  })
+
+  it('ends with a newer one of an owner, also one by mail', async () => {
+    await using database = await open()
+    using on = await signInTest(database.db)
+    const { id } = await on.addPerson(EMAIL)
+    const old = [await linkFor(on, id, { endsSecondFactor: true }), await linkFor(on, id)]
+    await linkFor(on, id, { endsSecondFactor: true })
+    for (const { url } of old) assert.equal((await reset(on.browser(), url)).status, 422)
   })
 
   it('lets one of two in who use it at once', async () => {

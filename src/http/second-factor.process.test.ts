@@ -3,6 +3,7 @@ import { it } from 'node:test'
 
 import { describeOnBothEngines } from '../../test/_databases.ts'
 import { createResetLink } from '../identity/sign-in/passwords.ts'
+import { OperationError } from '../lib/errors.ts'
 import { codeOf, PASSWORD, signInTest, type Browser, type SignInTest } from './_test-sign-in.ts'
 
 const EMAIL = 'ada@example.com'
@@ -68,6 +69,20 @@ describeOnBothEngines('the second factor', (open) => {
     const again = await replayed.send('POST', VERIFY, { code: codeOf(totpURI, 1) })
     assert.equal(again.status, 401)
     assert.equal(await isSignedIn(replayed), false)
+  })
+
+  it('keeps a code that could not be checked', async () => {
+    await using database = await open()
+    using on = await signInTest(database.db)
+    const { totpURI } = await enable(on)
+    const browser = await challenged(on)
+    const code = codeOf(totpURI, 1)
+    const { signIn } = on.test.app
+    const real = { ...signIn }
+    signIn.call = () => Promise.reject(new OperationError('auth.busy', 'Cannot check a code'))
+    assert.equal((await browser.send('POST', VERIFY, { code })).status, 503)
+    signIn.call = (...asked) => real.call(...asked)
+    assert.equal((await browser.send('POST', VERIFY, { code })).status, 200)
   })
 
   it('lets one of two in who bring the same code at once', async () => {

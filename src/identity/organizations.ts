@@ -7,6 +7,7 @@ import type { Role } from '../database/schema.ts'
 import { toIsoTime, type Clock } from '../lib/clock.ts'
 import { OperationError } from '../lib/errors.ts'
 import type { NewId } from '../lib/ids.ts'
+import { deleteResetLinks } from './sign-in/verifications.ts'
 
 export interface Organization {
   id: string
@@ -170,6 +171,8 @@ async function insertOrganization(
     .values({ ...stored, created_by_user_id: ownerUserId, updated_at: now })
     .execute()
   if (ownerUserId !== null) {
+    // An owner elsewhere made it while the account opened nothing here.
+    await deleteResetLinks(tx, ownerUserId, ['passed_on'])
     await tx
       .insertInto('organization_members')
       .values({

@@ -3,8 +3,10 @@ import { it } from 'node:test'
 
 import { describeOnBothEngines } from '../../../test/_databases.ts'
 import type { Database } from '../../database/database.ts'
+import { systemClock } from '../../lib/clock.ts'
 import { newId } from '../../lib/ids.ts'
 import { readMembership } from '../memberships.ts'
+import { createResetLink } from '../sign-in/passwords.ts'
 import {
   acme,
   ada,
@@ -53,6 +55,19 @@ describeOnBothEngines('applyClerkEvent()', (open) => {
       members.map(({ role, clerk_membership_id: id }) => [role, id]),
       [['member', 'orgmem_1']],
     )
+  })
+
+  it('ends links to choose a password that an owner elsewhere made for who joins', async () => {
+    await using database = await open()
+    const { db } = database
+    await tell(db, 'user.created', 1, ada('Ada'))
+    await tell(db, 'organization.created', 2, acme())
+    const user = await userOf(db, 'user_Ada')
+    const config = { publicBaseUrl: 'https://nanoscale.example.com' }
+    const deps = { db, clock: systemClock, newId, config }
+    await createResetLink(deps, user.id, { endsSecondFactor: true })
+    await tell(db, 'organizationMembership.created', 5, membership('1', 'org:member'))
+    assert.deepEqual(await db.selectFrom('verifications').selectAll().execute(), [])
   })
 
   it('says of a message once that it is a duplicate, and of an older one that it is stale', async () => {

@@ -5,6 +5,7 @@ import type { Role } from '../../database/schema.ts'
 import { toIsoTime } from '../../lib/clock.ts'
 import { endMembership } from '../change-members.ts'
 import { lockOrganization } from '../organizations.ts'
+import { deleteResetLinks } from '../sign-in/verifications.ts'
 import type { ClerkProjection } from './clerk-projection.ts'
 import {
   isLater,
@@ -122,6 +123,8 @@ async function addMember(
       updated_at: toIsoTime(deps.clock.now()),
     })
     .execute()
+  // An owner elsewhere made it while the account opened nothing of ours.
+  await deleteResetLinks(tx, member.userId, ['passed_on'])
   await audit(deps, tx, member, 'member.joined', { role: planned.role })
 }
 

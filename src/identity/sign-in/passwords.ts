@@ -22,7 +22,14 @@ import {
   type SignInDeps,
 } from './sign-in-deps.ts'
 import { clearThrottles, mayAskForMail } from './throttle-sign-in.ts'
-import { deleteResetLinks, deleteVerifications, hashIdentifier } from './verifications.ts'
+import {
+  deleteResetLinks,
+  deleteVerifications,
+  ENDS_SECOND_FACTOR,
+  hashIdentifier,
+  resetIdentifier,
+  type ResetLinkKind,
+} from './verifications.ts'
 
 interface LinkDeps {
   db: Database
@@ -31,13 +38,11 @@ interface LinkDeps {
   config: { publicBaseUrl: string }
 }
 
-/** Begins tokens of links that end the second factor too. Changing a token makes it another one, which nobody made. */
-const ENDS_SECOND_FACTOR = 'all_'
-
 /**
- * Makes a link by which this person, or whoever has it, chooses a new password: once, within an hour. Links from before
- * do not work any more. One that an owner passes on ends the second factor too, for whoever lost it; one that goes by
- * mail must not, or a mailbox would be enough to get in. The caller notes who made it.
+ * Makes a link by which this person, or whoever has it, chooses a new password: once, within an hour. One that
+ * an owner passes on ends the second factor too, for whoever lost it; one that goes by mail must not, or a mailbox would
+ * be enough to get in. Links from before do not work any more, except that anybody may ask for one by mail: that leaves
+ * an owner's as it is. The caller notes who made it.
  */
 export async function createResetLink(
   deps: LinkDeps,
@@ -45,16 +50,17 @@ export async function createResetLink(
   options: { endsSecondFactor: boolean } = { endsSecondFactor: false },
 ): Promise<{ url: string; expires_at: string }> {
   const beginning = options.endsSecondFactor ? ENDS_SECOND_FACTOR : 'pw_'
+  const replaced: ResetLinkKind[] = options.endsSecondFactor ? ['mailed', 'passed_on'] : ['mailed']
   const token = beginning + randomBytes(24).toString('base64url')
   const now = deps.clock.now()
   const expiresAt = toIsoTime(now + RESET_LINK_SECONDS * 1000)
   await inTransaction(deps.db, async (tx) => {
-    await deleteResetLinks(tx, userId)
+    await deleteResetLinks(tx, userId, replaced)
     await tx
       .insertInto('verifications')
       .values({
         id: deps.newId(),
-        identifier: hashIdentifier(identifierOf(token)),
+        identifier: hashIdentifier(resetIdentifier(token)),
         value: userId,
         expires_at: expiresAt,
         created_at: toIsoTime(now),
@@ -65,11 +71,6 @@ export async function createResetLink(
   // The fragment never reaches a server, so no log and no proxy has it.
   const url = new URL('/reset-password', deps.config.publicBaseUrl)
   return { url: `${url.href}#token=${token}`, expires_at: expiresAt }
-}
-
-/** As the sign-in library names it. */
-function identifierOf(token: string): string {
-  return `reset-password:${token}`
 }
 
 /**
@@ -125,7 +126,7 @@ export async function resetPassword(
   const row = await deps.db
     .selectFrom('verifications')
     .select('value')
-    .where('identifier', '=', hashIdentifier(identifierOf(given.token)))
+    .where('identifier', '=', hashIdentifier(resetIdentifier(given.token)))
     .where('expires_at', '>', toIsoTime(deps.clock.now()))
     .executeTakeFirst()
   const person = row === undefined ? undefined : await readPerson(deps.db, row.value)

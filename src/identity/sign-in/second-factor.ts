@@ -44,8 +44,9 @@ export async function verifyTotp(
     const asked = libraryRequest(request, { code }, cookie)
     answer = await deps.signIn.call('/two-factor/verify-totp', asked)
   } catch (error) {
+    // A refusal let nobody in by this code.
+    if (error instanceof OperationError) await releaseCode(deps.db, person.id, code)
     if (isOperationError(error, 'auth.invalid_code')) {
-      await releaseCode(deps.db, person.id, code)
       if (purpose === 'sign-in') await noteFailure(deps, person, request, 'totp')
     }
     throw error
