@@ -75,7 +75,7 @@ describe('payloads, beside those that GitHub sends', () => {
 
   it('push of a commit', async () => {
     const [example] = findExamples('push').filter(({ commits }) => commits.length > 0)
-    const before = fake.head('ada/own')
+    const before = await fake.head('ada/own')
     const after = await fake.push('ada/own', { files: { a: 'c', b: 'd' }, message: 'Two files' })
     const payload = await last()
     assertLike(example, payload)
@@ -100,7 +100,7 @@ describe('payloads, beside those that GitHub sends', () => {
   })
 
   it('push that deletes a branch, and one that creates it with nothing new', async () => {
-    const main = fake.head('acme/shop')
+    const main = await fake.head('acme/shop')
     await fake.updateRefs('acme/shop', { 'refs/heads/next': main })
     const created = await last()
     assert.deepEqual(
@@ -123,7 +123,7 @@ describe('payloads, beside those that GitHub sends', () => {
   })
 
   it('push with force, and back again', async () => {
-    const before = fake.head('acme/shop')
+    const before = await fake.head('acme/shop')
     await fake.push('acme/shop', { files: { other: 'story' }, force: true })
     assert.equal((await last()).forced, true)
     await fake.updateRefs('acme/shop', { 'refs/heads/main': before })
@@ -132,7 +132,7 @@ describe('payloads, beside those that GitHub sends', () => {
   })
 
   it('P-11 no push of more than three tags', async () => {
-    const sha = fake.head('acme/shop')
+    const sha = await fake.head('acme/shop')
     const tags = (names: string[]) =>
       Object.fromEntries(names.map((tag) => [`refs/tags/${tag}`, sha]))
     const count = hook.received.length
@@ -188,7 +188,7 @@ describe('payloads, beside those that GitHub sends', () => {
     fake.setArchived('acme/store', true)
     assert.equal((await last()).repository.archived, true)
     fake.setArchived('acme/store', false)
-    await fake.updateRefs('acme/store', { 'refs/heads/trunk': fake.head('acme/store') })
+    await fake.updateRefs('acme/store', { 'refs/heads/trunk': await fake.head('acme/store') })
     await fake.setDefaultBranch('acme/store', 'trunk')
     assert.equal((await last()).changes.default_branch.from, 'main')
     fake.transfer('acme/store', 'ada')

@@ -61,7 +61,7 @@ export async function serveApi(github: Github, asked: ApiRequest): Promise<Answe
   let answer: Answer
   let isCounted = false
   try {
-    if (request.headers['user-agent'] === undefined) throw withoutUserAgent()
+    if ((request.headers['user-agent'] ?? '') === '') throw withoutUserAgent()
     actor = authenticate(github, request.headers.authorization)
     if (fault?.kind === 'primary-rate-limit' || fault?.kind === 'secondary-rate-limit') {
       throw toRateLimitError(github, actor, fault)

@@ -5,7 +5,7 @@ import { gitOf, initGit } from '../git-store.ts'
 import { findRepository, fullName, now, ownerOf } from '../github.ts'
 import type { Github } from '../github.ts'
 import { toAccountJson } from '../json/account-json.ts'
-import { withPush } from '../push.ts'
+import { pushesDone, withPush } from '../push.ts'
 import type { Account, Repository, RepositoryRole } from '../state.ts'
 import { toAccount, toActor, toPerson, toRepository } from './find.ts'
 import type { AccountRef, RepositoryRef } from './find.ts'
@@ -39,7 +39,8 @@ export interface RepositoryControls {
     refs: Readonly<Record<string, string | null>>,
     by?: AccountRef,
   ): Promise<void>
-  head(repository: RepositoryRef, branch?: string): string
+  /** Of the default branch when none is named; waits for pushes that are under way. */
+  head(repository: RepositoryRef, branch?: string): Promise<string>
   /** Null takes the role away. */
   addCollaborator(repository: RepositoryRef, user: AccountRef, role: RepositoryRole | null): void
   /** The old name leads here until somebody uses it. */
@@ -68,8 +69,9 @@ export function createRepositoryControls(github: Github): RepositoryControls {
     addRepository: (draft) => addRepository(github, draft),
     push: (repository, push = {}) => makePush(github, toRepository(github, repository), push),
     updateRefs: (reference, refs, by) => updateRefs(github, reference, refs, by),
-    head: (reference, branch) => {
+    head: async (reference, branch) => {
       const repository = toRepository(github, reference)
+      await pushesDone(github, repository)
       const name = branch ?? repository.defaultBranch
       const sha = repository.refs.get(`refs/heads/${name}`)
       if (sha === undefined) throw new Error(`Cannot find the branch "${name}"`)
