@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { createRequire } from 'node:module'
 import { after, before, describe, it } from 'node:test'
+
+import examples from '@octokit/webhooks-examples' with { type: 'json' }
 
 import { ask, seedApp, seedWorld, startReceiver } from './_client.ts'
 import type { Json, Receiver } from './_client.ts'
@@ -14,7 +15,8 @@ interface Examples {
   examples: Json[]
 }
 
-const EXAMPLES: Examples[] = createRequire(import.meta.url)('@octokit/webhooks-examples')
+/** The package describes itself as a module, but it is JSON. */
+const EXAMPLES = examples as unknown as readonly Examples[]
 
 /** Real payloads have these, which say nothing to a receiver and are not of every version. */
 const NOT_OURS = new Set(['avatar_url', 'gravatar_id', 'email', 'username', 'date', 'requester'])

@@ -95,12 +95,13 @@ async function describePush(
   const created = before === NO_COMMIT
   const deleted = after === NO_COMMIT
   const forced = !created && !deleted && !(await isAncestor(git, before, after))
-  const head = deleted ? null : await readCommit(git, after)
   const isTag = ref.startsWith('refs/tags/')
   const known = created ? [...new Set(refsBefore.values())] : [before]
   const range = [after, ...known.map((sha) => `^${sha}`)]
   const commits = deleted || isTag ? [] : await readCommits(git, range, MAX_COMMITS)
   const web = `${github.webUrl}/${fullName(github, repository)}`
+  const newest = commits.at(-1)
+  const head = newest?.sha === after ? newest : deleted ? null : await readCommit(git, after)
   const toCommit = (commit: CommitFacts) => toPushCommit(github, web, commit)
   const base = [...refsBefore].find(([name, sha]) => sha === after && name !== ref)?.[0] ?? null
   return {
