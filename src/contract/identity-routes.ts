@@ -34,7 +34,7 @@ export const identityRoutes = {
     body: linkOidcBody,
     response: oidcStart,
     status: 200,
-    errors: [404, 503],
+    errors: [403, 404, 503],
   },
   'oidc.callback': {
     method: 'GET',

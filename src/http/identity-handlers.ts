@@ -2,7 +2,9 @@ import { OAUTH_STATE_MS, type OauthPurpose } from '../identity/oauth-states.ts'
 import { finishOidc, type OidcEnd } from '../identity/oidc/finish-oidc.ts'
 import { listIdentities, removeIdentity } from '../identity/oidc/identities.ts'
 import { startOidc } from '../identity/oidc/start-oidc.ts'
+import { sessionIdOf } from '../identity/own-account.ts'
 import { safeReturnPath } from '../identity/return-path.ts'
+import { requireRecentSignIn } from '../identity/sign-in/sessions.ts'
 import { refuseFurtherPeople } from './further-people.ts'
 import type { Handlers, RequestFacts } from './handler.ts'
 import type { HttpApp } from './http-app.ts'
@@ -41,13 +43,15 @@ export function identityHandlers(app: IdentityApp): IdentityHandlers {
         invitationToken,
       })
     },
-    'oidc.link': ({ body }, request) =>
-      start(app, request, {
+    'oidc.link': async ({ body }, request) => {
+      await requireRecentSignIn(app, sessionIdOf(request.principal))
+      return await start(app, request, {
         purpose: 'oidc.link',
         userId: personOf(request),
         returnTo: body.return_to ?? '/account',
         invitationToken: null,
-      }),
+      })
+    },
     'oidc.callback': async ({ query }, request) => {
       const { cookies } = app.signIn
       const end = await finishOidc(

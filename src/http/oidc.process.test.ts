@@ -149,6 +149,23 @@ describeOnBothEngines('single sign-on', (open) => {
     assert.deepEqual(Object.keys(details), ['user_id', 'state'])
   })
 
+  it('links for whoever signed in a moment ago alone: a browser left open is no lasting way in', async () => {
+    await using database = await open()
+    await using sso = await scene(database.db)
+    const { test } = sso
+    const ada = await test.as('member')
+    const link = async () =>
+      await test.request('POST', LINK, { ...sso.visitor(ada.cookie), body: {} })
+    assert.equal((await link()).status, 200)
+    await database.db
+      .updateTable('sessions')
+      .set({ created_at: new Date(Date.now() - 16 * 60_000).toISOString() })
+      .execute()
+    const refused = await link()
+    assert.equal(refused.status, 403)
+    assert.equal(((await refused.json()) as { code: string }).code, 'auth.sign_in_too_old')
+  })
+
   it('lets nobody in by an invitation while apps are not isolated', async () => {
     await using database = await open()
     await using sso = await scene(database.db)

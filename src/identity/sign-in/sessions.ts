@@ -2,9 +2,11 @@ import { createHash, randomBytes } from 'node:crypto'
 
 import type { Database, Tx } from '../../database/database.ts'
 import { toIsoTime, type Clock } from '../../lib/clock.ts'
+import { OperationError } from '../../lib/errors.ts'
 import type { NewId } from '../../lib/ids.ts'
 import type { SessionCookies } from './session-cookie.ts'
 
+const RECENT_MS = 15 * 60 * 1000
 const RENEW_AT_MOST_EVERY_MS = 60 * 60 * 1000
 const MAX_USER_AGENT_LENGTH = 300
 /** 192 random bits in 32 letters. */
@@ -107,6 +109,31 @@ export async function createSession(
     })
     .execute()
   return { sessionId, token, cookie: deps.cookies.write(token) }
+}
+
+/**
+ * For what outlasts a session: whoever found a browser open must not come back with a way in of their own. Null is who
+ * has no session. Throws `auth.sign_in_too_old`.
+ */
+export async function requireRecentSignIn(
+  deps: { db: Database; clock: Clock },
+  sessionId: string | null,
+): Promise<void> {
+  const since = toIsoTime(deps.clock.now() - RECENT_MS)
+  const session =
+    sessionId === null
+      ? undefined
+      : await deps.db
+          .selectFrom('sessions')
+          .select('id')
+          .where('id', '=', sessionId)
+          .where('created_at', '>', since)
+          .executeTakeFirst()
+  if (session !== undefined) return
+  throw new OperationError(
+    'auth.sign_in_too_old',
+    'Cannot add a way to sign in: you signed in over 15 minutes ago. Sign out, sign in again, then add it',
+  )
 }
 
 /** The sessions of a person that can be used, newest first. */
