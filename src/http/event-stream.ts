@@ -72,7 +72,7 @@ async function* chunksWhileOpen(
   if (format === 'events') yield `retry: ${RETRY_MS}\n\n`
   const iterator = events[Symbol.asyncIterator]()
   try {
-    let pending = iterator.next()
+    let pending = ahead(iterator)
     while (!signal.aborted) {
       const next = await firstOf(pending, signal)
       if (next === 'silent') {
@@ -81,7 +81,7 @@ async function* chunksWhileOpen(
       }
       if (next === 'stopped' || next.done === true) return
       const text = encode(next.value)
-      pending = iterator.next()
+      pending = ahead(iterator)
       if (text !== '') yield text
     }
   } catch (error) {
@@ -91,6 +91,13 @@ async function* chunksWhileOpen(
     // Not awaited: a generator that waits ends by the signal, and this answer must not wait for it.
     iterator.return?.().catch(() => {})
   }
+}
+
+/** Asked for before it is needed: when the reader goes meanwhile, its failure is nobody's and must not end the process. */
+function ahead(iterator: AsyncIterator<StreamEvent>): Promise<IteratorResult<StreamEvent>> {
+  const next = iterator.next()
+  next.catch(() => {})
+  return next
 }
 
 /** What comes first: the next event, fifteen silent seconds, or the end of the connection. */
