@@ -8,7 +8,7 @@ import {
 } from '../identity/authenticate.ts'
 import type { Principal } from '../identity/principal.ts'
 import { OperationError } from '../lib/errors.ts'
-import { authorize } from './authorize.ts'
+import { authorize, organizationNotFound } from './authorize.ts'
 import { checkOrigin, needsOrigin } from './check-origin.ts'
 import { networkOf } from './client-address.ts'
 import type { HttpApp } from './http-app.ts'
@@ -36,8 +36,8 @@ export interface Admitted {
 export interface Admission {
   /** Lets a request in, or throws why not. Counts it against the limits. */
   admit(ask: Ask): Promise<Admitted>
-  /** Throws when who was let in would not be any more: for streams. */
-  confirm(ask: Ask): Promise<void>
+  /** Throws when who was let in would not be any more, as the same in the same organization: for streams. */
+  confirm(ask: Ask, admitted: Principal | null): Promise<void>
 }
 
 type AdmissionDeps = Pick<HttpApp, 'db' | 'clock' | 'newId' | 'signIn' | 'clerkSessions' | 'config'>
@@ -68,9 +68,13 @@ export function createAdmission(deps: AdmissionDeps): Admission {
       const renewedCookie = authentication.kind === 'known' ? authentication.renewedCookie : null
       return { principal, renewedCookie }
     },
-    confirm: async (ask) => {
+    confirm: async (ask, admitted) => {
       const asked = { ...ask, organization: organizationOf(ask) }
-      await authorize({ db: deps.db, refused }, await identify(deps, ask), asked)
+      const principal = await authorize({ db: deps.db, refused }, await identify(deps, ask), asked)
+      // Which organization is usual may change: what began in one is not gone on with in another.
+      const began = admitted?.membership?.organizationId
+      if (began === principal?.membership?.organizationId) return
+      throw organizationNotFound(began === undefined ? null : { id: began })
     },
   }
 }

@@ -63,8 +63,10 @@ async function authorizeSubject(
   const found = await findSubject(deps.db, subject, id)
   if (found !== undefined && (await isWithinReach(deps.db, membership, found))) return
   if (found !== undefined) {
+    const isOwn = found.organization_id === membership.organizationId
     const needed = `${subject} within reach`
-    await deps.refused.note({ ...asked, principal, needed, target: { kind: subject, id } })
+    const target = { kind: subject, id }
+    await deps.refused.note({ ...asked, principal, needed, target, isElsewhere: !isOwn })
   }
   throw subject === 'project'
     ? new OperationError('project.not_found', `Cannot find project "${id}"`)
@@ -123,10 +125,12 @@ async function noteElsewhere(
   ).executeTakeFirst()
   if (found === undefined) return
   const target = { kind: 'organization', id: found.id }
-  await deps.refused.note({ ...asked, principal, needed: 'membership', target })
+  const needed = 'membership'
+  await deps.refused.note({ ...asked, principal, needed, target, isElsewhere: true })
 }
 
-function organizationNotFound(organization: OrganizationName | null): OperationError {
+/** The answer for an organization of others, and for one that there is not. */
+export function organizationNotFound(organization: OrganizationName | null): OperationError {
   const name = organization === null ? 'default' : Object.values(organization).join('')
   return new OperationError('organization.not_found', `Cannot find organization "${name}"`)
 }

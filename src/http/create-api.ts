@@ -120,6 +120,8 @@ function addRoute(deps: ApiDeps, api: Api, id: RouteId, handler: AnyHandler): vo
       query: route.query === undefined ? undefined : request.valid('query'),
       body: await bodyOf(route, c),
     }
+    // Asked for the head alone: nobody would read the stream, and so nobody would end it.
+    if (isStream(route) && c.req.method === 'HEAD') return new Response(null, { status: 200 })
     const facts = factsOf(deps, route, c)
     const tellFailure = (error: unknown) => answerAndLog(deps, error, c.get('requestId')).body
     if (isStream(route)) {
@@ -145,7 +147,7 @@ function openStream(deps: ApiDeps, ask: Ask, { principal, signal }: RequestFacts
   const release = limited ? deps.streams.take(credentialOf(principal)) : () => {}
   const ended = new AbortController()
   const open = AbortSignal.any([signal, ended.signal])
-  const lost = watchAccess(deps.clock, () => deps.admission.confirm(ask), open)
+  const lost = watchAccess(deps.clock, () => deps.admission.confirm(ask, principal), open)
   const close = () => {
     release()
     ended.abort()

@@ -88,9 +88,9 @@ const thrown = SOURCES.flatMap(({ path, text }) =>
 
 /** Queries name columns as `table.column`, and tables are named as rooms are. */
 const COLUMNS = new Set(
-  [...readFileSync(join(ROOT, 'database/schema.ts'), 'utf8').matchAll(/^  (\w+): /gm)].map(
-    ([, name]) => name,
-  ),
+  globSync('database/{schema,*-tables}.ts', { cwd: ROOT })
+    .flatMap((path) => [...readFileSync(join(ROOT, path), 'utf8').matchAll(/^  (\w+): /gm)])
+    .map(([, name]) => name),
 )
 
 /** Also those that reach the constructor by a variable or a function of their room. */

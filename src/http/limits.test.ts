@@ -117,10 +117,13 @@ describeOnBothEngines('refused attempts', (open) => {
     assert.deepEqual(
       noted.map((one) => [one.organization_id, one.target_id]),
       [
-        ['org-other', id],
+        // The operator's: in their own audit it would tell them that there is such a project.
+        [null, id],
         ['org-default', id],
-        ['org-other', 'org-default'],
+        [null, 'org-default'],
       ],
     )
+    const audit = await (await theirs('GET', '/api/audit')).text()
+    assert.ok(!audit.includes(id) && !audit.includes('org-default'), audit)
   })
 })

@@ -11,10 +11,15 @@ export interface RefusedAttempt {
   /** What would have been needed. */
   needed: string
   target?: { kind: string; id: string }
+  /** The target belongs to another organization than the one in which they ask. */
+  isElsewhere?: boolean
 }
 
 export interface RefusedAttempts {
-  /** Audits an attempt, at most once a minute for each asker and route: nobody floods the audit. */
+  /**
+   * Audits an attempt, at most once a minute for each asker and route: nobody floods the audit. What was tried in
+   * another organization is the operator's to see alone: in their own audit people would read that it exists.
+   */
   note(attempt: RefusedAttempt): Promise<void>
 }
 
@@ -28,9 +33,11 @@ export function createRefusedAttempts(
   const notedAt = new Map<string, number>()
   return {
     note: async (attempt) => {
-      const { principal, routeId, needed, target } = attempt
+      const { principal, routeId, needed, target, isElsewhere = false } = attempt
       const by = actorOf(principal, attempt)
-      const key = `${by.kind} ${by.id ?? ''} ${routeId}`
+      // By itself: what is missing in the own audit would tell of it too.
+      const where = isElsewhere ? 'elsewhere' : 'here'
+      const key = `${by.kind} ${by.id ?? ''} ${routeId} ${where}`
       const now = deps.clock.now()
       if (now - (notedAt.get(key) ?? -Infinity) < SAME_WITHIN_MS) return
       notedAt.delete(key)
@@ -38,7 +45,7 @@ export function createRefusedAttempts(
       const [oldest] = notedAt.keys()
       if (notedAt.size > MAX_REMEMBERED && oldest !== undefined) notedAt.delete(oldest)
       await recordAuditEvent(deps, deps.db, {
-        organizationId: principal.membership?.organizationId ?? null,
+        organizationId: isElsewhere ? null : (principal.membership?.organizationId ?? null),
         by,
         action: 'request.refused',
         outcome: 'refused',

@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 
 import { describeOnBothEngines } from '../../test/_databases.ts'
+import { SYSTEM } from '../audit/actor.ts'
+import { recordAuditEvent } from '../audit/record-audit-event.ts'
 import { errorBody } from '../contract/common.ts'
 import { inTransaction } from '../database/in-transaction.ts'
 import { requestDeployment } from '../deployments/request-deployment.ts'
 import { toIsoTime } from '../lib/clock.ts'
+import { newId } from '../lib/ids.ts'
 import { createMovableClock } from './_movable-clock.ts'
-import { REPO, testApp, type TestApp, type TestBrowser } from './_test-app.ts'
+import { addOrganization, REPO, testApp, type TestApp, type TestBrowser } from './_test-app.ts'
 import { createStreamSlots } from './stream-access.ts'
 
 /** A project with a deployment that does not end: its log is followed for as long as one may. */
@@ -101,6 +105,45 @@ describeOnBothEngines('a stream', (open) => {
       .execute()
     clock.move(15_000)
     assert.match(await whole, /^Cannot tell who asks/)
+  })
+
+  it('A-09 goes on in no other organization than it began in', BOUNDED, async () => {
+    await using database = await open()
+    const { db } = database
+    const clock = createMovableClock()
+    using test = testApp(db, { clock })
+    await addOrganization(db, 'org-other')
+    const reader = await test.as('admin')
+    await db
+      .insertInto('organization_members')
+      .values({
+        id: newId(),
+        organization_id: 'org-other',
+        user_id: reader.userId,
+        role: 'admin',
+        project_access: 'all',
+        joined_at: toIsoTime(clock.now() + 1),
+        updated_at: toIsoTime(clock.now()),
+      })
+      .execute()
+    // More than is sent before somebody reads.
+    for (let event = 0; event < 50; event += 1) {
+      await recordAuditEvent(test.app, db, {
+        organizationId: 'org-default',
+        by: SYSTEM,
+        action: 'member.joined',
+      })
+    }
+    const body = (await reader('GET', '/api/audit/export')).body?.getReader()
+    await body?.read()
+    await db
+      .deleteFrom('organization_members')
+      .where('organization_id', '=', 'org-default')
+      .execute()
+    clock.move(15_000)
+    await assert.rejects(async () => {
+      while ((await body?.read())?.done === false) await setImmediate()
+    }, /broke off/)
   })
 
   it('A-09 goes on while its reader may read', BOUNDED, async () => {
