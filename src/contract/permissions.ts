@@ -24,7 +24,7 @@ export const SCOPES = {
   'projects:write': 'Create and change projects, variables and domains',
   'deployments:write': 'Deploy, roll back, cancel',
   'organization:read': 'Read the organization and its members',
-  'organization:write': 'Change members, invitations and the organization',
+  'organization:write': 'Change members, invitations and the organization: as good as its maker',
   'tokens:write': 'Make and revoke tokens, none that may do more',
   'audit:read': 'Read and export the audit',
   'instance:read': 'Read metrics and the state of this NanoScale',

@@ -16,6 +16,8 @@ export interface ApiTokenTable {
   created_by_user_id: string | null
   /** Of `contract/permissions.ts`; `*` is all that its maker may. */
   scopes: string[]
+  /** The token that made this one, and ends it with itself. */
+  parent_token_id: string | null
 }
 
 /** People. better-auth's user table too: `created_at` and `updated_at` are `timestamptz` on PostgreSQL. */

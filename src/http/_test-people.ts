@@ -121,6 +121,7 @@ export async function addToken(
       revoked_at: null,
       created_by_user_id: options.userId ?? null,
       scopes: [...(options.scopes ?? ['*'])],
+      parent_token_id: null,
     })
     .execute()
   return { id, token }

@@ -54,6 +54,27 @@ describeOnBothEngines('invitations.accept', (open) => {
     assert.equal(signedIn.status, 200, await signedIn.clone().text())
   })
 
+  it('A-06 counts only while who invited is an owner, whoever took that role', async () => {
+    await using database = await open()
+    using scene = await appWithSignIn(database.db)
+    const owner = await scene.test.as('owner')
+    const body = { email: 'ada@example.com', role: 'owner' }
+    const made = await owner('POST', '/api/organizations/org-default/invitations', { body })
+    const { url } = (await made.json()) as { url: string }
+    const token = url.split('#token=')[1] ?? ''
+    assert.equal((await scene.read(token)).status, 200)
+    // As Clerk does, without a look at invitations.
+    await database.db.updateTable('organization_members').set({ role: 'admin' }).execute()
+    await refusal(await scene.read(token), 404)
+    await refusal(await scene.accept({ token, name: 'Ada', password: PASSWORD }), 404)
+    await database.db.updateTable('organization_members').set({ role: 'owner' }).execute()
+    await database.db
+      .updateTable('users')
+      .set({ deleted_at: toIsoTime(0) })
+      .execute()
+    await refusal(await scene.read(token), 404)
+  })
+
   it('A-06 takes a token once, also when it is used twice at the same moment', async () => {
     await using database = await open()
     using scene = await appWithSignIn(database.db)

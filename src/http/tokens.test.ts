@@ -226,4 +226,30 @@ describeOnBothEngines('tokens.revoke', (open) => {
       .execute()
     assert.deepEqual(events, [{ actor_id: owner.userId, target_id: ofAdmin.id }])
   })
+
+  it('takes those along that were made by it, and no others', async () => {
+    await using database = await open()
+    using test = testApp(database.db)
+    const owner = await test.as('owner')
+    const stolen = await make(owner, { name: 'stolen' })
+    const child = await make(bearer(test, stolen.token), { name: 'child' })
+    const grandchild = await make(bearer(test, child.token), { name: 'grandchild' })
+    const other = await make(owner, { name: 'other' })
+    assert.equal((await owner('DELETE', `${TOKENS}/${stolen.id}`)).status, 204)
+    for (const { token } of [stolen, child, grandchild]) {
+      assert.equal((await bearer(test, token)('GET', '/api/projects')).status, 401)
+    }
+    assert.equal((await bearer(test, other.token)('GET', '/api/projects')).status, 200)
+    const events = await database.db
+      .selectFrom('audit_events')
+      .select(['target_id', 'details'])
+      .where('action', '=', 'token.revoked')
+      .orderBy('id')
+      .execute()
+    assert.deepEqual(events, [
+      { target_id: stolen.id, details: {} },
+      { target_id: child.id, details: { made_by_token: stolen.id } },
+      { target_id: grandchild.id, details: { made_by_token: child.id } },
+    ])
+  })
 })

@@ -9,6 +9,7 @@ import { addProjectMembers } from './change-members.ts'
 import { alreadyMember, type Invitation } from './invitations.ts'
 import { existingProjectIds } from './members.ts'
 import { lockOrganization } from './organizations.ts'
+import { deleteResetLinks } from './sign-in/verifications.ts'
 
 export interface OpenInvitation extends Invitation {
   organization: { id: string; slug: string; name: string }
@@ -18,7 +19,8 @@ const MAX_MEMBERS = 1000
 
 /**
  * The invitation whose token has this hash. Throws the same `invitation.not_found` for one that was used, was revoked,
- * has expired or never was, and when its organization was closed.
+ * has expired or never was, when its organization was closed, and when who invited is no owner any more, whoever took
+ * that role away.
  */
 export async function findOpenInvitation(
   db: Database | Tx,
@@ -45,6 +47,22 @@ export async function findOpenInvitation(
     .where('invitation.revoked_at', 'is', null)
     .where('invitation.expires_at', '>', toIsoTime(deps.clock.now()))
     .where('organization.closed_at', 'is', null)
+    .where((eb) =>
+      eb.or([
+        // The operator invited.
+        eb('invitation.invited_by_user_id', 'is', null),
+        eb.exists(
+          eb
+            .selectFrom('organization_members as inviter')
+            .innerJoin('users as user', 'user.id', 'inviter.user_id')
+            .select('inviter.id')
+            .whereRef('inviter.organization_id', '=', 'invitation.organization_id')
+            .whereRef('inviter.user_id', '=', 'invitation.invited_by_user_id')
+            .where('inviter.role', '=', 'owner')
+            .where('user.deleted_at', 'is', null),
+        ),
+      ]),
+    )
     .executeTakeFirst()
   if (row === undefined) throw unusable()
   const { organization_id, slug, name, ...invitation } = row
@@ -106,6 +124,8 @@ export async function acceptInvitationInTransaction(
       updated_at: now,
     })
     .execute()
+  // An owner elsewhere made it while the account opened nothing of ours.
+  await deleteResetLinks(tx, userId, ['passed_on'])
   // Some may have been deleted since; who was invited to those alone reaches nothing, and never everything.
   const projectIds = await existingProjectIds(tx, organizationId, invitation.project_ids)
   await addProjectMembers(deps, tx, { organizationId, userId, projectIds })

@@ -10,15 +10,13 @@ import type { Schema } from '../database/schema.ts'
 import { toIsoTime, type Clock } from '../lib/clock.ts'
 import { OperationError } from '../lib/errors.ts'
 import type { NewId } from '../lib/ids.ts'
-import { readMembership } from './memberships.ts'
-import { readOrganization } from './organizations.ts'
+import { confirmRole } from './confirm-role.ts'
+import { lockOrganization } from './organizations.ts'
 import { exceedsMaker, planExpiry, planScopes } from './plan-token.ts'
-import type { Membership, Principal } from './principal.ts'
 
 type ApiTokenRow = Selectable<Schema['api_tokens']>
-export type ApiToken = Omit<ApiTokenRow, 'token_hash' | 'organization_id'>
+export type ApiToken = Omit<ApiTokenRow, 'token_hash' | 'organization_id' | 'parent_token_id'>
 
-const TOKEN = /^nsk_[A-Za-z0-9_-]{43}$/
 const COLUMNS = [
   'id',
   'name',
@@ -32,9 +30,6 @@ const COLUMNS = [
 ] as const
 /** Valid ones that one maker has in one organization. */
 const MAX_TOKENS = 100
-
-/** Use of a token is stored this coarsely, so that reading the API writes hardly ever. */
-const USE_RESOLUTION_MS = 5 * 60_000
 
 /** Who makes a token. */
 export interface TokenMaker {
@@ -55,7 +50,7 @@ interface TokenRequest {
 
 /**
  * Makes a token of an organization. The token itself is in this answer alone: the database has its hash. Throws
- * `token.exceeds_maker`, `token.too_many`.
+ * `token.exceeds_maker`, `token.too_many`, `member.role_lost`.
  */
 export async function createApiToken(
   deps: { db: Database; clock: Clock; newId: NewId },
@@ -64,8 +59,11 @@ export async function createApiToken(
 ): Promise<{ record: ApiToken; token: string }> {
   const { maker, name } = input
   const token = `nsk_${randomBytes(32).toString('base64url')}`
-  const token_hash = hashOf(token)
+  const token_hash = hashApiToken(token)
   return await inTransaction(deps.db, async (tx) => {
+    // Whoever revokes the token that asks, or ends its maker's membership, finds this one too.
+    await lockOrganization(tx, organizationId)
+    await confirmRole(deps, tx, organizationId, { by: maker.by, atLeast: 'viewer' })
     const limits = await limitsOf(tx, maker)
     await refuseTooMany(deps, tx, organizationId, maker.userId)
     const now = deps.clock.now()
@@ -82,7 +80,12 @@ export async function createApiToken(
     }
     await tx
       .insertInto('api_tokens')
-      .values({ ...record, organization_id: organizationId, token_hash })
+      .values({
+        ...record,
+        organization_id: organizationId,
+        token_hash,
+        parent_token_id: maker.token?.id ?? null,
+      })
       .execute()
     await recordAuditEvent(deps, tx, {
       organizationId,
@@ -157,7 +160,8 @@ export function listApiTokens(
 }
 
 /**
- * Ends a token at once. One that was revoked before stays so. Throws `token.not_found`, for a token that the asker has
+ * Ends a token at once, with those that were made by it: who stole it may have made some. One that was revoked before
+ * stays so. Throws `token.not_found`, for a token that the asker has
  * no say in too.
  */
 export function revokeApiToken(
@@ -168,6 +172,7 @@ export function revokeApiToken(
 ): Promise<void> {
   const { of, by } = asker
   return inTransaction(deps.db, async (tx) => {
+    await lockOrganization(tx, organizationId)
     let query = tx
       .selectFrom('api_tokens')
       .select(['id', 'name', 'revoked_at'])
@@ -184,7 +189,10 @@ export function revokeApiToken(
   })
 }
 
-/** Ends all tokens that a person has in an organization, because the person is no member any more. */
+/**
+ * Ends all tokens that a person has in an organization, because the person is no member any more. The caller has locked
+ * the organization.
+ */
 export async function revokeTokensOfMember(
   deps: { clock: Clock; newId: NewId },
   tx: Tx,
@@ -203,9 +211,15 @@ export async function revokeTokensOfMember(
 async function revoke(
   deps: { clock: Clock; newId: NewId },
   tx: Tx,
-  end: { organizationId: string; token: { id: string; name: string }; by: Actor },
+  end: {
+    organizationId: string
+    token: { id: string; name: string }
+    by: Actor
+    /** The token whose end this follows from. */
+    because?: { id: string }
+  },
 ): Promise<void> {
-  const { token, organizationId, by } = end
+  const { token, organizationId, by, because } = end
   const result = await tx
     .updateTable('api_tokens')
     .set({ revoked_at: toIsoTime(deps.clock.now()) })
@@ -219,55 +233,20 @@ async function revoke(
     by,
     action: 'token.revoked',
     target: { kind: 'token', ...token },
+    ...(because === undefined ? {} : { details: { made_by_token: because.id } }),
   })
-}
-
-/** Who bears this token; null for one that is unknown, expired or revoked, without telling which. */
-export async function authenticateToken(
-  deps: { db: Database; clock: Clock },
-  token: string,
-): Promise<Principal | null> {
-  if (!TOKEN.test(token)) return null
-  const row = await deps.db
+  const children = await tx
     .selectFrom('api_tokens')
-    .select([...COLUMNS, 'organization_id'])
-    .where('token_hash', '=', hashOf(token))
-    .executeTakeFirst()
-  if (row === undefined || row.revoked_at !== null) return null
-  const now = deps.clock.now()
-  if (row.expires_at !== null && row.expires_at <= toIsoTime(now)) return null
-  const membership = await membershipOfToken(deps.db, row)
-  if (membership === null) return null
-  if (row.last_used_at === null || row.last_used_at < toIsoTime(now - USE_RESOLUTION_MS)) {
-    await deps.db
-      .updateTable('api_tokens')
-      .set({ last_used_at: toIsoTime(now) })
-      .where('id', '=', row.id)
-      .execute()
-  }
-  return {
-    kind: 'token',
-    tokenId: row.id,
-    tokenName: row.name,
-    userId: row.created_by_user_id,
-    scopes: row.scopes,
-    membership,
+    .select(['id', 'name'])
+    .where('parent_token_id', '=', token.id)
+    .where('revoked_at', 'is', null)
+    .execute()
+  for (const child of children) {
+    await revoke(deps, tx, { organizationId, token: child, by, because: token })
   }
 }
 
-/** What the maker of the token may now; the operator's tokens may what an owner may. */
-async function membershipOfToken(
-  db: Database,
-  token: { organization_id: string; created_by_user_id: string | null },
-): Promise<Membership | null> {
-  const organizationId = token.organization_id
-  if (token.created_by_user_id !== null) {
-    return await readMembership(db, token.created_by_user_id, { id: organizationId })
-  }
-  const { closed_at } = await readOrganization(db, organizationId)
-  return closed_at === null ? { organizationId, role: 'owner', reach: { kind: 'all' } } : null
-}
-
-function hashOf(token: string): string {
+/** sha256 of a token in hex, as the database holds it: the token is 256 random bits. */
+export function hashApiToken(token: string): string {
   return createHash('sha256').update(token).digest('hex')
 }

@@ -1,6 +1,6 @@
 import type { Database } from '../database/database.ts'
 import type { Clock } from '../lib/clock.ts'
-import { authenticateToken } from './api-tokens.ts'
+import { authenticateToken } from './authenticate-token.ts'
 import { readMembership } from './memberships.ts'
 import { DEFAULT_ORGANIZATION_SLUG } from './organizations.ts'
 import type { Principal } from './principal.ts'

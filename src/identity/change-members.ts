@@ -7,6 +7,7 @@ import { toIsoTime, type Clock } from '../lib/clock.ts'
 import { OperationError } from '../lib/errors.ts'
 import type { NewId } from '../lib/ids.ts'
 import { revokeTokensOfMember } from './api-tokens.ts'
+import { confirmRole } from './confirm-role.ts'
 import { checkProjectIds, readMember, type Member } from './members.ts'
 import { lockOrganization } from './organizations.ts'
 
@@ -24,7 +25,8 @@ interface MemberChange {
 
 /**
  * Changes what a member is and reaches; counts from the next request on. Who stops being an owner leaves no open
- * invitations behind. Throws `member.not_found`, `member.from_clerk`, `member.last_owner`, `member.unknown_project`.
+ * invitations behind. Throws `member.not_found`, `member.from_clerk`, `member.last_owner`, `member.unknown_project`,
+ * `member.role_lost`.
  */
 export function updateMember(
   deps: WriteDeps,
@@ -35,6 +37,7 @@ export function updateMember(
   const { change, by } = input
   return inTransaction(deps.db, async (tx) => {
     await lockOrganization(tx, organizationId)
+    await confirmRole(deps, tx, organizationId, { by, atLeast: 'owner' })
     const before = await readMember(tx, organizationId, userId)
     refuseClerkMember(before)
     const role = change.role ?? before.role
@@ -102,8 +105,8 @@ export async function addProjectMembers(
 
 /**
  * Ends a membership: access ends with the next request, the person's tokens of the organization and open invitations
- * are revoked; sessions stay, since a person may belong elsewhere. Throws `member.not_found`, `member.from_clerk`,
- * `member.last_owner`.
+ * are revoked; sessions stay, since a person may belong elsewhere. Owners end every membership, everybody their own.
+ * Throws `member.not_found`, `member.from_clerk`, `member.last_owner`, `member.role_lost`.
  */
 export function removeMember(
   deps: WriteDeps,
@@ -113,6 +116,8 @@ export function removeMember(
   const { organizationId, userId } = of
   return inTransaction(deps.db, async (tx) => {
     await lockOrganization(tx, organizationId)
+    const leaves = by.kind === 'user' && by.id === userId
+    if (!leaves) await confirmRole(deps, tx, organizationId, { by, atLeast: 'owner' })
     const member = await readMember(tx, organizationId, userId)
     refuseClerkMember(member)
     if (member.role === 'owner') await refuseLastOwner(tx, organizationId, member)
@@ -198,7 +203,7 @@ async function revokeInvitationsBy(
 
 /**
  * Notes that a reset link is about to be made for a member. Refuses one that would open another organization too,
- * except to the operator. Throws `member.not_found`, `member.from_clerk`, `member.belongs_elsewhere`.
+ * except to the operator. Throws `member.not_found`, `member.from_clerk`, `member.belongs_elsewhere`, `member.role_lost`.
  */
 export function permitResetLink(
   deps: WriteDeps,
@@ -207,6 +212,8 @@ export function permitResetLink(
 ): Promise<void> {
   const { organizationId, userId } = of
   return inTransaction(deps.db, async (tx) => {
+    await lockOrganization(tx, organizationId)
+    await confirmRole(deps, tx, organizationId, { by: asker.by, atLeast: 'owner' })
     const member = await readMember(tx, organizationId, userId)
     refuseClerkMember(member)
     if (!asker.byOperator) await refuseMemberElsewhere(tx, organizationId, member)

@@ -5,6 +5,7 @@ import { inTransaction } from '../database/in-transaction.ts'
 import { toIsoTime, type Clock } from '../lib/clock.ts'
 import { OperationError } from '../lib/errors.ts'
 import type { NewId } from '../lib/ids.ts'
+import { confirmRole } from './confirm-role.ts'
 import {
   DEFAULT_ORGANIZATION_SLUG,
   lockOrganization,
@@ -18,7 +19,7 @@ interface WriteDeps {
   newId: NewId
 }
 
-/** Gives an organization another name; its slug stays. */
+/** Gives an organization another name; its slug stays. Throws `member.role_lost`. */
 export function renameOrganization(
   deps: WriteDeps,
   id: string,
@@ -26,6 +27,7 @@ export function renameOrganization(
 ): Promise<Organization> {
   return inTransaction(deps.db, async (tx) => {
     const { name: before } = await lockOrganization(tx, id)
+    await confirmRole(deps, tx, id, { by: input.by, atLeast: 'owner' })
     const updated_at = toIsoTime(deps.clock.now())
     await tx
       .updateTable('organizations')
@@ -45,11 +47,12 @@ export function renameOrganization(
 
 /**
  * Ends the access of an organization's people and tokens. One that still runs something is not closed by its owner:
- * nobody would be left to stop it. Throws `organization.has_projects`, `organization.not_closable`.
+ * nobody would be left to stop it. Throws `organization.has_projects`, `organization.not_closable`, `member.role_lost`.
  */
 export function closeOrganization(deps: WriteDeps, id: string, by: Actor): Promise<void> {
   return inTransaction(deps.db, async (tx) => {
     const organization = await lockOrganization(tx, id)
+    await confirmRole(deps, tx, id, { by, atLeast: 'owner' })
     const { name, slug } = organization
     if (slug === DEFAULT_ORGANIZATION_SLUG) {
       const message = `Cannot close "${name}": the commands of this machine act in it`

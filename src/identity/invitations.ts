@@ -8,6 +8,7 @@ import type { ProjectAccess, Role } from '../database/schema.ts'
 import { toIsoTime, type Clock } from '../lib/clock.ts'
 import { OperationError } from '../lib/errors.ts'
 import type { NewId } from '../lib/ids.ts'
+import { confirmRole } from './confirm-role.ts'
 import { checkProjectIds, CLERK_ADDRESS_SUFFIX } from './members.ts'
 import { lockOrganization } from './organizations.ts'
 import { normalizeEmail } from './people.ts'
@@ -63,8 +64,7 @@ export function hashInvitationToken(token: string): string {
 /**
  * Invites an address for seven days, in place of an open invitation of the same address. The token is in this answer
  * alone. Throws `invitation.already_member`, `invitation.too_many`, `invitation.too_often`,
- * `invitation.unreachable_address`,
- * `member.unknown_project`, `person.email_invalid`.
+ * `invitation.unreachable_address`, `member.role_lost`, `member.unknown_project`, `person.email_invalid`.
  */
 export async function createInvitation(
   deps: WriteDeps,
@@ -77,6 +77,7 @@ export async function createInvitation(
   const now = deps.clock.now()
   return await inTransaction(deps.db, async (tx) => {
     const { name } = await lockOrganization(tx, organizationId)
+    await confirmRole(deps, tx, organizationId, { by: input.by, atLeast: 'owner' })
     await refuseMember(tx, organizationId, email)
     const project_ids = await checkProjectIds(tx, organizationId, input.projectIds)
     const replaced = await revokeOpen(tx, organizationId, email, toIsoTime(now))

@@ -4,6 +4,8 @@ import { isUniqueViolation } from '../database/database-errors.ts'
 import type { Database, Tx } from '../database/database.ts'
 import { inTransaction } from '../database/in-transaction.ts'
 import type { RuntimeKind } from '../database/schema.ts'
+import { confirmRole } from '../identity/confirm-role.ts'
+import { lockOrganization } from '../identity/organizations.ts'
 import type { ProjectReach } from '../identity/principal.ts'
 import { toIsoTime, type Clock } from '../lib/clock.ts'
 import { OperationError } from '../lib/errors.ts'
@@ -35,7 +37,8 @@ const SUFFIX_ALPHABET = 'abcdefghjkmnpqrstvwxyz23456789'
 
 /**
  * Stores a project with its variables. Its first deployment is the business of the caller, who looks at the branch.
- * Who is limited to some projects reaches this one too. Throws `project.name_taken`, and what the checks of name, source, settings and variables throw.
+ * Who is limited to some projects reaches this one too. Throws `project.name_taken`, `member.role_lost`, and what the
+ * checks of name, source, settings and variables throw.
  */
 export async function createProject(
   deps: CreateProjectDeps,
@@ -53,6 +56,9 @@ export async function createProject(
     try {
       return await inTransaction(deps.db, async (tx) => {
         const id = deps.newId()
+        // Closing looks for projects under the same lock: none appears behind its back.
+        await lockOrganization(tx, organizationId)
+        await confirmRole(deps, tx, organizationId, { by, atLeast: 'member' })
         await insertProject(deps, tx, { id, organizationId, name: input.name, ...source, settings })
         await storeVariables(deps, tx, { organizationId, projectId: id }, environment)
         if (reach.kind === 'selected') await addToReach(deps, tx, organizationId, id, reach.userId)

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 
-import { index, typesOf, type Db } from './tables.ts'
+import { dropColumns, index, typesOf, type Db } from './tables.ts'
 
 /** People, the organizations they belong to, how they sign in, and what an identity provider told about them. */
 export async function up(db: Db): Promise<void> {
@@ -14,24 +14,23 @@ export async function up(db: Db): Promise<void> {
 }
 
 export async function down(db: Db): Promise<void> {
-  await db.schema.dropIndex('api_tokens_created_by_user_id').execute()
-  for (const column of ['scopes', 'created_by_user_id']) {
-    await db.schema.alterTable('api_tokens').dropColumn(column).execute()
-  }
+  await removeBoundedTokens(db)
+  await dropColumns(db, 'api_tokens', ['parent_token_id', 'scopes', 'created_by_user_id'])
   const tables = [
     'clerk_records clerk_messages invitations project_members organization_members',
     'organization_metadata oauth_states instance_secrets sign_in_throttles used_totp_codes',
     'two_factors verifications accounts sessions',
   ].flatMap((names) => names.split(' '))
   for (const table of tables) await db.schema.dropTable(table).execute()
-  for (const column of ['clerk_org_id', 'created_by_user_id']) {
-    await db.schema.dropIndex(`organizations_${column}`).execute()
-  }
   const columns = ['clerk_org_id', 'created_by_user_id', 'setup_completed_at', 'closed_at']
-  for (const column of columns) {
-    await db.schema.alterTable('organizations').dropColumn(column).execute()
-  }
+  await dropColumns(db, 'organizations', columns)
   await db.schema.dropTable('users').execute()
+}
+
+/** The program before knows no bounds: what a person may not, a token of theirs would be able to. */
+async function removeBoundedTokens(db: Db): Promise<void> {
+  await sql`delete from api_tokens where created_by_user_id is not null or scopes <> '["*"]'
+    or organization_id in (select id from organizations where closed_at is not null)`.execute(db)
 }
 
 async function createUsers(db: Db): Promise<void> {
@@ -57,13 +56,13 @@ async function createUsers(db: Db): Promise<void> {
 
 async function extendOrganizations(db: Db): Promise<void> {
   const { text } = typesOf(db)
-  await db.schema.alterTable('organizations').addColumn('clerk_org_id', text).execute()
   await db.schema
     .alterTable('organizations')
     .addColumn('created_by_user_id', text, (c) => c.references('users.id').onDelete('set null'))
     .execute()
-  await db.schema.alterTable('organizations').addColumn('setup_completed_at', text).execute()
-  await db.schema.alterTable('organizations').addColumn('closed_at', text).execute()
+  for (const column of ['clerk_org_id', 'setup_completed_at', 'closed_at']) {
+    await db.schema.alterTable('organizations').addColumn(column, text).execute()
+  }
   await db.schema
     .createIndex('organizations_clerk_org_id')
     .on('organizations')
@@ -281,11 +280,17 @@ async function createClerkRecords(db: Db): Promise<void> {
 
 async function extendApiTokens(db: Db): Promise<void> {
   const { text } = typesOf(db)
-  await db.schema
-    .alterTable('api_tokens')
-    .addColumn('created_by_user_id', text, (c) => c.references('users.id').onDelete('cascade'))
-    .execute()
-  await index(db, 'api_tokens', ['created_by_user_id'])
+  // Whose it is, and the token that made it: either takes it along.
+  for (const [column, target] of [
+    ['created_by_user_id', 'users.id'],
+    ['parent_token_id', 'api_tokens.id'],
+  ] as const) {
+    await db.schema
+      .alterTable('api_tokens')
+      .addColumn(column, text, (c) => c.references(target).onDelete('cascade'))
+      .execute()
+    await index(db, 'api_tokens', [column])
+  }
   // Tokens that exist were made by the operator, for everything.
   await db.schema
     .alterTable('api_tokens')

@@ -34,3 +34,11 @@ export async function index(db: Db, table: string, columns: string[]): Promise<v
     .columns(columns)
     .execute()
 }
+
+/** Columns with the index that each may have alone. */
+export async function dropColumns(db: Db, table: string, columns: string[]): Promise<void> {
+  for (const column of columns) {
+    await db.schema.dropIndex(`${table}_${column}`).ifExists().execute()
+    await db.schema.alterTable(table).dropColumn(column).execute()
+  }
+}
