@@ -127,6 +127,22 @@ describeOnBothEngines('reach', (open) => {
     assert.equal(made.status, 201)
     assert.deepEqual(await namesOf(await limited('GET', '/api/projects')), ['shown', 'new'])
   })
+
+  it('names them no other project among those of members', async () => {
+    await using database = await open()
+    using test = testApp(database.db)
+    const shared = await createProject(test, 'shared')
+    const hidden = await createProject(test, 'hidden')
+    const other = await test.as('member', { reach: [shared, hidden] })
+    const limited = await test.as('viewer', { reach: [shared] })
+    const projectsOf = async (ask: typeof other) => {
+      const path = `/api/organizations/org-default/members?email=${other.email}`
+      const list = ROUTES['members.list'].response.parse(await (await ask('GET', path)).json())
+      return list.items.map((item) => item.project_ids)
+    }
+    assert.deepEqual(await projectsOf(limited), [[shared]])
+    assert.deepEqual(await projectsOf(await test.as('viewer')), [[shared, hidden]])
+  })
 })
 
 describeOnBothEngines('what other sites send', (open) => {

@@ -2,7 +2,7 @@ import { permitResetLink, removeMember, updateMember } from '../identity/change-
 import { listMembers, type Member } from '../identity/members.ts'
 import { createResetLink } from '../identity/sign-in/passwords.ts'
 import { OperationError } from '../lib/errors.ts'
-import { askingPersonOf, organizationOf, type Handlers } from './handler.ts'
+import { askingPersonOf, membershipOf, organizationOf, type Handlers } from './handler.ts'
 import type { HttpApp } from './http-app.ts'
 
 type MemberHandlers = Pick<
@@ -16,8 +16,9 @@ export function memberHandlers(app: Deps): MemberHandlers {
   return {
     'members.list': async ({ query }, request) => {
       const { limit, email } = query
-      const page = { after: query.cursor ?? null, limit, email }
-      const { items, next } = await listMembers(app.db, organizationOf(request), page)
+      const { organizationId, reach } = membershipOf(request)
+      const page = { after: query.cursor ?? null, limit, email, reach }
+      const { items, next } = await listMembers(app.db, organizationId, page)
       return { items: items.map(view), next_cursor: next }
     },
     'members.update': async ({ params, body }, request) => {

@@ -1,6 +1,7 @@
 import type { Database, Tx } from '../database/database.ts'
 import type { ProjectAccess, Role } from '../database/schema.ts'
 import { OperationError } from '../lib/errors.ts'
+import type { ProjectReach } from './principal.ts'
 
 export interface Member {
   user_id: string
@@ -42,12 +43,12 @@ function members(db: Database | Tx, organizationId: string) {
 
 /**
  * Members of an organization after the cursor, those who joined first at the top. With `email`, only who has this
- * address. The cursor is the id of a membership.
+ * address. Projects out of `reach` are not named. The cursor is the id of a membership.
  */
 export async function listMembers(
   db: Database,
   organizationId: string,
-  page: { after: string | null; limit: number; email?: string | undefined },
+  page: { after: string | null; limit: number; email?: string | undefined; reach: ProjectReach },
 ): Promise<{ items: Member[]; next: string | null }> {
   let query = members(db, organizationId).where('member.id', '>', page.after ?? '')
   if (page.email !== undefined) {
@@ -61,7 +62,7 @@ export async function listMembers(
     .limit(page.limit + 1)
     .execute()
   const shown = rows.slice(0, page.limit)
-  const projects = await readProjectIds(db, organizationId, shown)
+  const projects = await readProjectIds(db, organizationId, shown, page.reach)
   return {
     items: shown.map((row) => memberOf(row, projects.get(row.user_id) ?? [])),
     next: rows.length > page.limit ? (shown.at(-1)?.id ?? null) : null,
@@ -108,19 +109,28 @@ async function readProjectIds(
   db: Database | Tx,
   organizationId: string,
   of: readonly { user_id: string }[],
+  reach: ProjectReach = { kind: 'all' },
 ): Promise<Map<string, string[]>> {
   const ids = new Map<string, string[]>()
   if (of.length === 0) return ids
   const userIds = of.map((row) => row.user_id)
-  const rows = await db
+  let query = db
     .selectFrom('project_members as access')
     .innerJoin('projects as project', 'project.id', 'access.project_id')
     .select(['access.user_id', 'access.project_id'])
     .where('access.organization_id', '=', organizationId)
     .where('access.user_id', 'in', userIds)
     .where('project.deleted_at', 'is', null)
-    .orderBy('access.project_id')
-    .execute()
+  if (reach.kind === 'selected') {
+    query = query.where('access.project_id', 'in', (eb) =>
+      eb
+        .selectFrom('project_members')
+        .select('project_id')
+        .where('organization_id', '=', organizationId)
+        .where('user_id', '=', reach.userId),
+    )
+  }
+  const rows = await query.orderBy('access.project_id').execute()
   for (const { user_id, project_id } of rows) {
     ids.set(user_id, [...(ids.get(user_id) ?? []), project_id])
   }
