@@ -100,10 +100,12 @@ function reachOfInstallation(
   const isIncluded = repositoriesOf(github, installation).includes(repository)
   const isNarrowedAway = token?.repositoryIds?.includes(repository.id) === false
   if (!isIncluded || isNarrowedAway) return 'hidden'
-  // Tokens keep what they were given, but an owner who takes a permission back takes it from them too.
-  const granted = token?.permissions ?? installation.permissions
+  const { permission, level } = need
   const isGranted =
-    need.permission === 'metadata' || includesLevel(granted[need.permission], need.level)
+    permission === 'metadata' ||
+    // An owner who takes a permission back takes it from the tokens that have it too.
+    (includesLevel(installation.permissions[permission], level) &&
+      (token === undefined || includesLevel(token.permissions[permission], level)))
   return isGranted ? 'granted' : 'forbidden'
 }
 

@@ -173,6 +173,11 @@ describe('tokens of Apps', () => {
     assert.equal((await mintBy({ permissions: { contents: 'read' } })).status, 201)
     fake.acceptPermissions(installation)
     assert.equal((await mintBy({ permissions: { statuses: 'write' } })).status, 201)
+    const auth = await mint(fake, app, installation.id)
+    assert.equal((await ask(fake, 'GET /repos/acme/shop/hooks', { auth })).status, 200)
+    fake.requestPermissions(app, { contents: 'read' })
+    fake.acceptPermissions(installation)
+    assert.equal((await ask(fake, 'GET /repos/acme/shop/hooks', { auth })).status, 403)
   })
 
   it('forgets the tokens of an installation that is removed', async () => {

@@ -6,6 +6,7 @@ import { findReach } from './access.ts'
 import type { Actor } from './access.ts'
 import { ApiError } from './answer.ts'
 import { authenticate } from './authenticate.ts'
+import { gitOf } from './git-store.ts'
 import { entry, findRepository } from './github.ts'
 import type { Github } from './github.ts'
 import { withPush } from './push.ts'
@@ -28,7 +29,7 @@ export function parseGitRequest(url: URL, method: string): GitRequest | null {
   const [, name = '', rest = ''] = found
   const service = rest === '/info/refs' ? url.searchParams.get('service') : rest.slice(1)
   if ((method === 'GET') !== (rest === '/info/refs')) return null
-  return { name: decodeURIComponent(name), rest, isWrite: service === 'git-receive-pack' }
+  return { name, rest, isWrite: service === 'git-receive-pack' }
 }
 
 interface Exchange {
@@ -52,6 +53,7 @@ export async function serveRepository(
     return
   }
   const { repository, actor } = admitted
+  await gitOf(github, repository)
   const run = () =>
     new Promise<void>((resolve) => {
       response.once('close', resolve)

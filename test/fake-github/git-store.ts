@@ -1,7 +1,19 @@
-import { createRepository as createBareRepository, runGit } from '../_git-repository.ts'
+import { appendFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { runCommand } from '../../src/lib/run-command.ts'
+import { createRepository as createBareRepository, GIT_ENV, runGit } from '../_git-repository.ts'
 import type { GitRepository, RepositoryFiles } from '../_git-repository.ts'
 import type { Github } from './github.ts'
 import type { Repository } from './state.ts'
+
+/** As GitHub serves: pushes, commits by their id while a ref leads to them, partial clones. */
+const CONFIG = `[http]
+\treceivepack = true
+[uploadpack]
+\tallowReachableSHA1InWant = true
+\tallowFilter = true
+`
 
 /** What git knows of a commit. */
 export interface CommitFacts {
@@ -22,42 +34,48 @@ interface Signature {
   readonly date: string
 }
 
+/** Of 2,048 commits with long messages. */
+const MAX_LOG_BYTES = 64 * 1024 * 1024
 const RECORD = '\u001e'
 const FIELD = '\u001f'
 const FORMAT = `--format=${['%x1e%H', '%T', '%P', '%an', '%ae', '%aI', '%cn', '%ce', '%cI', '%B', ''].join('%x1f')}`
 
-/** The bare repository of a new entry, with one commit on its default branch unless there are no files. */
-export async function initGit(
+/** The bare repository, made when it is first needed: an inventory may have thousands that never are. */
+export async function gitOf(github: Github, repository: Repository): Promise<GitRepository> {
+  const present = github.repositories.get(repository.id)
+  if (present !== undefined) return await present
+  const made = initGit(github, repository, {})
+  github.repositories.set(repository.id, made)
+  return await made
+}
+
+/** The bare repository of a new entry, with one commit on its default branch. */
+export async function fillGit(
   github: Github,
   repository: Repository,
   files: RepositoryFiles,
 ): Promise<void> {
-  const name = String(repository.id)
-  const git = await createBareRepository({
-    directory: github.directory,
-    url: github.webUrl,
-    name,
-    files,
-  })
-  const { defaultBranch } = repository
-  const isEmpty = Object.keys(files).length === 0
-  if (defaultBranch !== 'main' && !isEmpty) await git.setBranch(defaultBranch, await git.head())
-  if (defaultBranch !== 'main') {
-    await runGit(git.directory, ['symbolic-ref', 'HEAD', `refs/heads/${defaultBranch}`])
-  }
-  if (defaultBranch !== 'main' || isEmpty) await git.deleteBranch('main')
-  await runGit(git.directory, ['config', 'http.receivepack', 'true'])
-  // As GitHub does: a commit can be fetched by its id while a ref leads to it.
-  await runGit(git.directory, ['config', 'uploadpack.allowReachableSHA1InWant', 'true'])
-  await runGit(git.directory, ['config', 'uploadpack.allowFilter', 'true'])
-  github.repositories.set(repository.id, git)
-  repository.refs = await readRefs(git)
+  const made = initGit(github, repository, files)
+  github.repositories.set(repository.id, made)
+  repository.refs = await readRefs(await made)
   repository.laggingRefs = new Map(repository.refs)
 }
 
-export function gitOf(github: Github, repository: Repository): GitRepository {
-  const git = github.repositories.get(repository.id)
-  if (git === undefined) throw new Error(`Cannot find the git repository of "${repository.name}"`)
+async function initGit(
+  github: Github,
+  repository: Repository,
+  files: RepositoryFiles,
+): Promise<GitRepository> {
+  const { directory, webUrl: url } = github
+  const git = await createBareRepository({ directory, url, name: String(repository.id), files })
+  const { defaultBranch } = repository
+  const isEmpty = Object.keys(files).length === 0
+  if (defaultBranch !== 'main') {
+    if (!isEmpty) await git.setBranch(defaultBranch, await git.head())
+    await runGit(git.directory, ['symbolic-ref', 'HEAD', `refs/heads/${defaultBranch}`])
+  }
+  if (defaultBranch !== 'main' || isEmpty) await git.deleteBranch('main')
+  await appendFile(join(git.directory, 'config'), CONFIG)
   return git
 }
 
@@ -91,7 +109,8 @@ export async function readCommits(
   range: readonly string[],
   limit: number,
 ): Promise<CommitFacts[]> {
-  const text = await runGit(git.directory, [
+  const argv = [
+    'git',
     '-c',
     'core.quotePath=false',
     'log',
@@ -103,7 +122,13 @@ export async function readCommits(
     FORMAT,
     ...range,
     '--',
-  ])
+  ] as const
+  const { exitCode, stdout, stderr } = await runCommand(
+    { argv, cwd: git.directory, env: GIT_ENV },
+    { timeoutMs: 30_000, maxOutputBytes: MAX_LOG_BYTES },
+  )
+  if (exitCode !== 0) throw new Error(`Cannot read the history: ${stderr}`)
+  const text = stdout.trim()
   return text.split(RECORD).slice(1).map(parseCommit)
 }
 

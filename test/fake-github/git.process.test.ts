@@ -123,6 +123,23 @@ describe('Git', () => {
     )
   })
 
+  it('P-10 tells of the newest 2,048 commits of a push', async () => {
+    const path = await clone(fake.createPersonalToken('ada').token, 'acme/shop')
+    const commits = Array.from({ length: 2049 }, (_item, index) => {
+      const message = `commit ${index} ${'x'.repeat(600)}`
+      return `commit refs/heads/long\ncommitter Ada <ada@example.com> ${index} +0000\ndata ${message.length}\n${message}\n`
+    })
+    await runGit(path, ['fast-import', '--quiet'], { stdin: commits.join('') })
+    hook.received.splice(0)
+    await git(path, ['push', '--quiet', 'origin', 'long'])
+    await fake.settled()
+    const [{ payload } = { payload: null }] = hook.received
+    assert.equal(payload.commits.length, 2048)
+    assert.match(payload.commits[0].message, /^commit 1 /)
+    assert.equal(payload.commits.at(-1).id, payload.after)
+    assert.deepEqual(payload.head_commit, payload.commits.at(-1))
+  })
+
   it('refuses a push without the right to write', async () => {
     const path = await clone(await minted({ contents: 'read' }), 'acme/shop')
     await commit(path, 'not allowed')

@@ -28,7 +28,7 @@ export interface Github {
   /** Holds the bare repositories, named by id. */
   readonly directory: string
   readonly gitBackend: string
-  readonly repositories: Map<number, GitRepository>
+  readonly repositories: Map<number, Promise<GitRepository>>
   readonly requests: LoggedRequest[]
   readonly limits: Limits
   /** Deliveries and pushes that are under way. */

@@ -54,7 +54,7 @@ export async function pushesDone(github: Github, repository: Repository): Promis
 
 async function notePush(github: Github, repository: Repository, pusher: Account): Promise<void> {
   const before = repository.refs
-  const after = await readRefs(gitOf(github, repository))
+  const after = await readRefs(await gitOf(github, repository))
   const changes = findChanges(before, after)
   if (changes.length === 0) return
   repository.laggingRefs = before
@@ -91,7 +91,7 @@ async function describePush(
   { ref, before, after }: RefChange,
   refsBefore: ReadonlyMap<string, string>,
 ): Promise<Omit<PushPayload, 'organization' | 'installation'>> {
-  const git = gitOf(github, repository)
+  const git = await gitOf(github, repository)
   const created = before === NO_COMMIT
   const deleted = after === NO_COMMIT
   const forced = !created && !deleted && !(await isAncestor(git, before, after))

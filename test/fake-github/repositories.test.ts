@@ -83,6 +83,21 @@ describe('repositories', () => {
     assert.equal(seen.length, 7)
   })
 
+  it('lists an inventory of any size', async () => {
+    fake.addOrganization({ login: 'big', members: { ada: 'admin' } })
+    for (let number = 0; number < 250; number += 1) {
+      await fake.addRepository({ owner: 'big', name: `r${number}`, private: true })
+    }
+    const big = await mint(fake, app, fake.installApp(app, 'big').id)
+    const line = 'GET /installation/repositories?per_page=100&page='
+    const pages = await Promise.all([1, 2, 3].map((page) => ask(fake, line + page, { auth: big })))
+    const ids = pages.flatMap(({ body }) => body.repositories.map(({ id }: Json) => id))
+    assert.deepEqual([ids.length, new Set(ids).size, pages[0]?.body.total_count], [250, 250, 250])
+    assert.match(pages[0]?.headers.get('link') ?? '', /page=3>; rel="last"/)
+    // 5,000, and 50 more for each repository above 20.
+    assert.equal(pages[0]?.headers.get('x-ratelimit-limit'), '12500')
+  })
+
   it('answers the head before the last push by a fault', async () => {
     const before = await fake.head('acme/shop')
     const after = await fake.push('acme/shop', { files: { stale: '1' } })

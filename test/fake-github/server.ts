@@ -50,7 +50,8 @@ async function answerRequest(
   response.setHeader('server', 'fake-github')
   const fault = github.faults.takeRequest(`${method} ${path}`)
   if (fault !== null && (await meetFault(github, fault, request, response)) === 'answered') return
-  const url = new URL(path, github.webUrl)
+  const url = URL.parse(path, github.webUrl)
+  if (url === null) return void response.writeHead(400).end()
   const git = parseGitRequest(url, method)
   if (git !== null) {
     const cut = fault?.kind === 'truncate' ? { maxBytes: fault.bytes } : {}

@@ -129,7 +129,7 @@ function toControls(github: Github, port: number, stop: () => Promise<void>): Fa
       github.state = structuredClone(snapshot?.state ?? createState())
       for (const repository of github.state.repositories.values()) {
         const git = github.repositories.get(repository.id)
-        if (git !== undefined) await writeRefs(git, repository.refs)
+        if (git !== undefined) await writeRefs(await git, repository.refs)
       }
       github.requests.splice(0)
       github.automatic = null

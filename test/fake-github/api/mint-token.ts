@@ -6,7 +6,7 @@ import { toTime } from '../github.ts'
 import { toRepositoryJson } from '../json/repository-json.ts'
 import { readObject, readTexts } from '../router.ts'
 import type { Call } from '../router.ts'
-import type { Installation, Level, Permissions, Repository } from '../state.ts'
+import type { Installation, Level, Permissions, Repository, Schemas } from '../state.ts'
 import { createInstallationToken } from '../tokens.ts'
 
 const MAX_REPOSITORIES = 500
@@ -36,7 +36,7 @@ export function mintToken(github: Github, installation: Installation, call: Call
     ...(wanted === null
       ? {}
       : { repositories: wanted.map((item) => toRepositoryJson(github, item, null)) }),
-  }
+  } satisfies Schemas['installation-token']
   return json(answer, 201)
 }
 

@@ -7,7 +7,7 @@ import { revokeAuthorization } from '../installations.ts'
 import { toAccountJson } from '../json/account-json.ts'
 import { readText, toRoutes } from '../router.ts'
 import type { Call } from '../router.ts'
-import type { UserToken } from '../state.ts'
+import type { Schemas, UserToken } from '../state.ts'
 import { revokeUserToken } from '../tokens.ts'
 import { requireClient } from './require.ts'
 
@@ -18,7 +18,7 @@ export const oauthRoutes = toRoutes({
     const token = findToken(github, call, app.id)
     const hashed = createHash('sha256').update(token.token).digest('hex')
     const created = toTime(token.createdAt)
-    return json({
+    const authorization: Schemas['authorization'] = {
       id: token.createdAt,
       url: `${github.apiUrl}/authorizations/${token.createdAt}`,
       app: { client_id: app.clientId, name: app.name, url: app.url },
@@ -33,7 +33,8 @@ export const oauthRoutes = toRoutes({
       fingerprint: null,
       expires_at: token.expiresAt === null ? null : toTime(token.expiresAt),
       user: toAccountJson(github, entry(github.state.accounts, token.userId)),
-    })
+    }
+    return json(authorization)
   },
   'DELETE /applications/:client_id/token': (github, call) => {
     const app = requireClient(call)

@@ -67,7 +67,7 @@ async function getBranch(github: Github, call: Call): Promise<Answer> {
   const repository = await requireRepository(github, call, CONTENTS)
   const name = call.params['branch'] ?? ''
   const sha = refsFor(github, call, repository).get(`refs/heads/${name}`)
-  const commit = sha === undefined ? null : await readCommit(gitOf(github, repository), sha)
+  const commit = sha === undefined ? null : await readCommit(await gitOf(github, repository), sha)
   if (commit === null) throw new ApiError(404, 'Branch not found')
   const url = `${toUrl(github, repository)}/branches/${name}`
   const branch: Schemas['branch-with-protection'] = {
@@ -104,7 +104,7 @@ export async function resolveCommit(
   const names = [`refs/heads/${ref}`, `refs/tags/${ref}`, `refs/${ref}`, ref]
   const named = names.map((name) => refs.get(name)).find((sha) => sha !== undefined)
   const sha = named ?? (/^[0-9a-f]{7,40}$/.test(ref) ? ref : null)
-  const commit = sha === null ? null : await readCommit(gitOf(github, repository), sha)
+  const commit = sha === null ? null : await readCommit(await gitOf(github, repository), sha)
   if (commit === null) throw new ApiError(422, `No commit found for SHA: ${ref}`)
   return commit
 }

@@ -62,15 +62,22 @@ export const statusRoutes = toRoutes({
       latest.set(status.context, status)
     }
     const url = `${github.apiUrl}/repos/${fullName(github, repository)}/commits/${sha}`
-    return page(github, call, [...latest.values()], (items, total) => ({
-      state: combine([...latest.values()]),
-      statuses: items.map((status) => toSimpleStatusJson(github, repository, status)),
-      sha,
-      total_count: total,
-      repository: toRepositoryJson(github, repository, roleOfActor(github, call.actor, repository)),
-      commit_url: url,
-      url: `${url}/status`,
-    }))
+    return page(github, call, [...latest.values()], (items, total) => {
+      const combined: Schemas['combined-commit-status'] = {
+        state: combine([...latest.values()]),
+        statuses: items.map((status) => toSimpleStatusJson(github, repository, status)),
+        sha,
+        total_count: total,
+        repository: toRepositoryJson(
+          github,
+          repository,
+          roleOfActor(github, call.actor, repository),
+        ),
+        commit_url: url,
+        url: `${url}/status`,
+      }
+      return combined
+    })
   },
 })
 

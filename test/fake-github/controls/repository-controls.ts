@@ -1,7 +1,7 @@
 import { runGit } from '../../_git-repository.ts'
 import type { RepositoryFiles } from '../../_git-repository.ts'
 import { emitRepositoryEvent } from '../events.ts'
-import { gitOf, initGit } from '../git-store.ts'
+import { fillGit, gitOf } from '../git-store.ts'
 import { findRepository, fullName, now, ownerOf } from '../github.ts'
 import type { Github } from '../github.ts'
 import { toAccountJson } from '../json/account-json.ts'
@@ -106,7 +106,7 @@ export function createRepositoryControls(github: Github): RepositoryControls {
       const repository = toRepository(github, reference)
       const from = repository.defaultBranch
       const head = ['symbolic-ref', 'HEAD', `refs/heads/${branch}`]
-      await runGit(gitOf(github, repository).directory, head)
+      await runGit((await gitOf(github, repository)).directory, head)
       repository.defaultBranch = branch
       tell(repository, by, 'edited', { default_branch: { from } })
     },
@@ -145,7 +145,7 @@ async function addRepository(
     createdAt: at,
     pushedAt: at,
   }
-  await initGit(github, repository, draft.files ?? {})
+  if (draft.files !== undefined) await fillGit(github, repository, draft.files)
   github.state.repositories.set(repository.id, repository)
   const sender = toActor(github, owner)
   const payload = {}
@@ -177,7 +177,7 @@ export function noteFormerNames(github: Github, owner: Account): void {
 
 async function makePush(github: Github, repository: Repository, push: Push): Promise<string> {
   const { branch = repository.defaultBranch, message, files = {} } = push
-  const git = gitOf(github, repository)
+  const git = await gitOf(github, repository)
   const pusher = toActor(github, ownerOf(github, repository), push.by)
   return await withPush(github, repository, pusher, async () => {
     const base = repository.refs.get(`refs/heads/${repository.defaultBranch}`)
@@ -200,7 +200,7 @@ async function updateRefs(
   const lines = Object.entries(refs).map(([ref, sha]) => {
     return sha === null ? `delete ${ref}\n` : `update ${ref} ${sha}\n`
   })
-  const { directory } = gitOf(github, repository)
+  const { directory } = await gitOf(github, repository)
   await withPush(github, repository, pusher, () => {
     return runGit(directory, ['update-ref', '--stdin'], { stdin: lines.join('') })
   })

@@ -101,7 +101,7 @@ export function toRepositoryJson(
   github: Github,
   repository: Repository,
   role: RepositoryRole | null,
-): Schemas['repository'] {
+) {
   return {
     ...toCommon(github, repository),
     owner: toAccountJson(github, ownerOf(github, repository)),
@@ -109,7 +109,7 @@ export function toRepositoryJson(
     updated_at: toTime(repository.pushedAt),
     pushed_at: toTime(repository.pushedAt),
     permissions: toPermissionFlags(role),
-  }
+  } satisfies Schemas['repository']
 }
 
 export function toFullRepositoryJson(
