@@ -30,6 +30,30 @@ describeOnBothEngines('guessing a password', (open) => {
     assert.equal((await guess(browser)).status, 429)
   })
 
+  it('takes as long for an address that nobody has', async () => {
+    await using database = await open()
+    using on = await signInTest(database.db)
+    await on.addPerson(ADA)
+    const begun = on.clock.now()
+    const answeredAt: number[] = []
+    on.clock.sleep = (ms) => {
+      answeredAt.push(on.clock.now() + ms)
+      return Promise.resolve()
+    }
+    // Of the time that is told here every answer is due at a full step after its beginning.
+    let now = begun
+    on.clock.now = () => (now += 7)
+    for (const email of [ADA, 'bob@example.com']) {
+      now = begun
+      assert.equal((await on.browser().signIn(email, 'wrong')).status, 401)
+    }
+    const [known, unknown] = answeredAt
+    assert.equal(answeredAt.length, 2)
+    assert.equal(known, unknown)
+    assert.equal((await on.browser().signIn(ADA)).status, 200)
+    assert.equal(answeredAt.length, 2)
+  })
+
   it('is not made free by a sign-in that finds too many others', async () => {
     await using database = await open()
     using on = await signInTest(database.db)

@@ -3,7 +3,7 @@ import { it } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 
 import { describeOnBothEngines } from '../../test/_databases.ts'
-import { createResetLink } from '../identity/sign-in/passwords.ts'
+import { createResetLink, requestPasswordReset } from '../identity/sign-in/passwords.ts'
 import { newId } from '../lib/ids.ts'
 import type { MailMessage } from '../mail/create-mailer.ts'
 import { PUBLIC_URL } from './_test-app.ts'
@@ -143,6 +143,32 @@ describeOnBothEngines('a link to choose a new password', (open) => {
       if (n < 2) await waiting.promise
     }
     assert.equal(sent.length, 3)
+  })
+
+  it('is not sent to the addresses of people whom Clerk feeds, which no mail reaches', async () => {
+    await using database = await open()
+    const mailer = { configured: true, send: () => Promise.reject(new Error('It was sent')) }
+    using on = await signInTest(database.db, { mailer })
+    const { id, email } = await on.addPerson('user_1@clerk.invalid')
+    const request = {
+      cookieHeader: null,
+      address: null,
+      network: null,
+      userAgent: null,
+      requestId: null,
+    }
+    const refused: unknown[] = []
+    const log = { warn: (...told: unknown[]) => refused.push(told) }
+    await requestPasswordReset({ ...on.test.app, clock: on.clock, log }, email, request)
+    await setImmediate()
+    await on.addPerson('bob@example.com')
+    const { promise: done, resolve: onDone } = Promise.withResolvers<void>()
+    const deps = { ...on.test.app, clock: on.clock, log, onDone }
+    await requestPasswordReset(deps, 'bob@example.com', request)
+    await done
+    assert.equal(refused.length, 1)
+    const links = await database.db.selectFrom('verifications').select('value').execute()
+    assert.ok(links.every(({ value }) => value !== id))
   })
 
   it('is asked of the owners by the audit when no mail can be sent', async () => {

@@ -9,6 +9,7 @@ import type { NewId } from '../../lib/ids.ts'
 import type { Logger } from '../../lib/logger.ts'
 import type { Mailer } from '../../mail/create-mailer.ts'
 import { passwordResetMessage } from '../../mail/messages.ts'
+import { CLERK_ADDRESS_SUFFIX } from '../members.ts'
 import { findPersonByEmail, readPerson, type Person } from '../people.ts'
 import { callWithPassword, type SignedIn } from './call-with-password.ts'
 import { RESET_LINK_SECONDS } from './library-options.ts'
@@ -88,7 +89,7 @@ export async function requestPasswordReset(
 ): Promise<void> {
   const allowed = await mayAskForMail(deps, email, request.network)
   const person = await findPersonByEmail(deps.db, email)
-  if (!allowed || person === undefined) return
+  if (!allowed || person === undefined || person.email.endsWith(CLERK_ADDRESS_SUFFIX)) return
   const send = async () => {
     try {
       await sendResetLink(deps, person, request)

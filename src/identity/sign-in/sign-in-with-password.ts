@@ -26,6 +26,12 @@ export interface SecondFactorBody {
 }
 
 /**
+ * Refusals are answered at full steps of this: noting that somebody's password was wrong takes some milliseconds, which
+ * would tell the addresses that somebody has from those that nobody has.
+ */
+const ANSWER_STEP_MS = 200
+
+/**
  * Signs in with a password. A session that the browser had ends: nobody goes on in one that somebody else chose. Throws
  * `auth.throttled`, `auth.invalid_credentials` and `auth.busy`.
  */
@@ -36,6 +42,7 @@ export async function signInWithPassword(
 ): Promise<CookieAnswer<SignedInBody | SecondFactorBody>> {
   const { email, password } = credentials
   const { cookies } = deps.signIn
+  const begun = deps.clock.now()
   const attempt = await countAttempt(deps, {
     email,
     network: request.network,
@@ -48,6 +55,7 @@ export async function signInWithPassword(
   } catch (error) {
     if (isOperationError(error, 'auth.invalid_credentials')) {
       await noteFailure(deps, email, request, attempt.waitBegins)
+      await deps.clock.sleep(ANSWER_STEP_MS - ((deps.clock.now() - begun) % ANSWER_STEP_MS))
     } else await attempt.unchecked()
     throw error
   }
