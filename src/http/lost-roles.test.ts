@@ -99,4 +99,42 @@ describeOnBothEngines('a role that was lost after its owner was let in', (open) 
     const path = '/api/organizations/org-default/membership'
     assert.equal((await viewer('DELETE', path)).status, 204)
   })
+
+  it('leaves nothing open behind when owners end one another at the same moment', async () => {
+    await using database = await open()
+    const { db } = database
+    using test = testApp(db)
+    const owners = [await test.as('owner'), await test.as('owner'), await test.as('owner')]
+    const path = '/api/organizations/org-default'
+    const asked = owners.flatMap((owner, index) => {
+      const other = `${path}/members/${owners[(index + 1) % owners.length]?.userId ?? ''}`
+      const invited = { email: `ada${index}@example.com`, role: 'owner' }
+      return [
+        owner('PATCH', other, { body: { role: 'viewer' } }),
+        owner('DELETE', other),
+        owner('DELETE', `${path}/membership`),
+        owner('POST', `${path}/invitations`, { body: invited }),
+        owner('POST', '/api/tokens', { body: { name: 'ci' } }),
+      ]
+    })
+    for (const answer of await Promise.all(asked)) assert.ok(answer.status < 500)
+    const members = await db
+      .selectFrom('organization_members')
+      .select(['user_id', 'role'])
+      .execute()
+    const left = members.filter(({ role }) => role === 'owner').map(({ user_id }) => user_id)
+    assert.ok(left.length > 0)
+    const invitations = await db
+      .selectFrom('invitations')
+      .select('invited_by_user_id as by')
+      .where('revoked_at', 'is', null)
+      .execute()
+    const tokens = await db
+      .selectFrom('api_tokens')
+      .select('created_by_user_id as by')
+      .where('revoked_at', 'is', null)
+      .execute()
+    assert.ok(invitations.every(({ by }) => left.includes(by ?? '')))
+    assert.ok(tokens.every(({ by }) => members.some(({ user_id }) => user_id === by)))
+  })
 })
