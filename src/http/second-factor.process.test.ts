@@ -20,16 +20,17 @@ async function codeIn(response: Response): Promise<unknown> {
 }
 
 /** Switches the second factor on with the code of now. */
-async function enable(on: SignInTest): Promise<Enabled & { browser: Browser }> {
+async function enable(on: SignInTest): Promise<Enabled & { browser: Browser; code: string }> {
   await on.addPerson(EMAIL)
   const browser = on.browser()
   await browser.signIn(EMAIL)
   const begun = await browser.send('POST', '/api/auth/two-factor/enable', { password: PASSWORD })
   assert.equal(begun.status, 200)
   const enabled = (await begun.json()) as Enabled
-  const verified = await browser.send('POST', VERIFY, { code: codeOf(enabled.totpURI) })
+  const code = codeOf(enabled.totpURI)
+  const verified = await browser.send('POST', VERIFY, { code })
   assert.equal(verified.status, 200)
-  return { ...enabled, browser }
+  return { ...enabled, browser, code }
 }
 
 /** A browser that sent the right password and is asked for a code. */
@@ -51,22 +52,23 @@ describeOnBothEngines('the second factor', (open) => {
   it('is asked for after the password, and its codes work once', async () => {
     await using database = await open()
     using on = await signInTest(database.db)
-    const { totpURI, browser: first } = await enable(on)
+    const { totpURI, browser: first, code: usedCode } = await enable(on)
     assert.equal(await isSignedIn(first), true)
     const browser = await challenged(on)
     assert.equal(await isSignedIn(browser), false)
     // The code that switched it on was used.
-    const used = await browser.send('POST', VERIFY, { code: codeOf(totpURI) })
+    const used = await browser.send('POST', VERIFY, { code: usedCode })
     assert.deepEqual([used.status, await codeIn(used)], [401, 'auth.code_used'])
     assert.equal(await isSignedIn(browser), false)
     const wrong = await browser.send('POST', VERIFY, { code: '000000' })
     assert.deepEqual([wrong.status, await codeIn(wrong)], [401, 'auth.invalid_code'])
-    const next = await browser.send('POST', VERIFY, { code: codeOf(totpURI, 1) })
+    const nextCode = codeOf(totpURI, 1)
+    const next = await browser.send('POST', VERIFY, { code: nextCode })
     assert.equal(next.status, 200)
     assert.ok(!(await next.text()).includes('token'))
     assert.equal(await isSignedIn(browser), true)
     const replayed = await challenged(on)
-    const again = await replayed.send('POST', VERIFY, { code: codeOf(totpURI, 1) })
+    const again = await replayed.send('POST', VERIFY, { code: nextCode })
     assert.equal(again.status, 401)
     assert.equal(await isSignedIn(replayed), false)
   })
