@@ -157,7 +157,8 @@ describe('tokens of Apps', () => {
   })
 
   it('gives a wider token than was asked for, and says so, by a fault', async () => {
-    fake.faults.request({ kind: 'wider-token' })
+    const only = 'POST /api/v3/app/installations/'
+    fake.faults.request({ kind: 'wider-token' }, { only })
     const wide = await mintBy({ repository_ids: [shop.id], permissions: { contents: 'read' } })
     assert.equal(wide.body.permissions.repository_hooks, 'write')
     assert.equal(wide.body.repository_selection, 'all')

@@ -7,7 +7,7 @@ import type { Actor } from './access.ts'
 import { ApiError } from './answer.ts'
 import { authenticate } from './authenticate.ts'
 import { gitOf } from './git-store.ts'
-import { entry, findRepository } from './github.ts'
+import { botOf, entry, findRepository } from './github.ts'
 import type { Github } from './github.ts'
 import { withPush } from './push.ts'
 import type { Account, Repository } from './state.ts'
@@ -69,7 +69,7 @@ export async function serveRepository(
     })
   const isPush = asked.isWrite && asked.rest === '/git-receive-pack'
   if (!isPush) return await run()
-  await withPush(github, repository, findPusher(github, actor), run)
+  await withPush(github, repository, findPusher(actor), run)
 }
 
 interface Refusal {
@@ -127,9 +127,8 @@ function findMoved(github: Github, name: string): Repository | null {
   return id === undefined ? null : (github.state.repositories.get(id) ?? null)
 }
 
-/** Whoever pushes with a token of an App pushes as its owner here; GitHub shows `<slug>[bot]`. */
-function findPusher(github: Github, actor: Actor): Account {
+function findPusher(actor: Actor): Account {
   if (actor.kind === 'user') return actor.user
-  if (actor.kind === 'installation') return entry(github.state.accounts, actor.app.ownerId)
+  if (actor.kind === 'installation') return botOf(actor.app)
   throw new Error('Cannot note a push: nobody made it')
 }

@@ -145,7 +145,12 @@ describe('Git', () => {
     await commit(path, 'not allowed')
     await assert.rejects(git(path, ['push', '--quiet']), /403/)
     const writer = toUrl(await minted({ contents: 'write' }), 'acme/shop')
+    await fake.settled()
+    hook.received.splice(0)
     await git(path, ['push', '--quiet', writer, 'HEAD:main'])
+    await fake.settled()
+    const { login, type } = hook.received[0]?.payload.sender ?? {}
+    assert.deepEqual([login, type], ['deployer[bot]', 'Bot'])
   })
 
   it('refuses a push to an archived repository', async () => {

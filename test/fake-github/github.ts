@@ -1,6 +1,6 @@
 import type { GitRepository } from '../_git-repository.ts'
 import type { FaultQueue } from './faults.ts'
-import type { Account, LoggedRequest, Repository, State } from './state.ts'
+import type { Account, App, LoggedRequest, Repository, State } from './state.ts'
 
 /** A person who clicks for the tests: pages that would ask decide at once as they would. */
 export interface AutomaticPerson {
@@ -88,6 +88,28 @@ export function entry<Value>(map: ReadonlyMap<number, Value>, id: number): Value
   const value = map.get(id)
   if (value === undefined) throw new Error(`Cannot find "${id}": the stand-in forgot it`)
   return value
+}
+
+/** The account that an App acts as, `<slug>[bot]`: it is in no list, and nobody can sign in as it. */
+export function botOf(app: App): Account {
+  const login = `${app.slug}[bot]`
+  const email = `${app.id}+${login}@users.noreply.github.com`
+  return {
+    id: app.id,
+    type: 'Bot',
+    login,
+    name: null,
+    emails: [{ email, primary: true, verified: true }],
+    members: new Map(),
+    basePermission: null,
+    createdAt: app.createdAt,
+  }
+}
+
+/** A person, an organization, or an App's bot. */
+export function authorOf(github: Github, id: number): Account {
+  const app = github.state.apps.get(id)
+  return app === undefined ? entry(github.state.accounts, id) : botOf(app)
 }
 
 export function ownerOf(github: Github, repository: Repository): Account {

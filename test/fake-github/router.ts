@@ -5,6 +5,8 @@ import type { Github } from './github.ts'
 
 /** A request as handlers see it. */
 export interface Call {
+  /** As it was asked: what faults with `only` look at. */
+  readonly line: string
   readonly method: string
   /** Without the API's prefix. */
   readonly path: string

@@ -96,12 +96,14 @@ export async function serveApi(github: Github, asked: ApiRequest): Promise<Answe
 
 async function route(github: Github, asked: ApiRequest, actor: Actor): Promise<Answer> {
   const { request, query, body } = asked
-  const method = request.method ?? 'GET'
+  const { method = 'GET', url = '/' } = request
+  const line = `${method} ${url}`
   const path = toNamedPath(github, asked.path)
   const match = find(method, path)
   if (match === null) throw notFound()
   const { handler, params } = match
   return await handler(github, {
+    line,
     method,
     path,
     params,

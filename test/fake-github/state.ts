@@ -13,7 +13,7 @@ export type Permissions = Readonly<Record<string, Level>>
 
 export interface Account {
   readonly id: number
-  readonly type: 'User' | 'Organization'
+  readonly type: 'User' | 'Organization' | 'Bot'
   login: string
   name: string | null
   /** Of a person; the first one is public and the author address of their commits. */

@@ -1,5 +1,5 @@
 import { ApiError, json, noContent, notFound } from '../answer.ts'
-import { entry, fullName, now, toTime } from '../github.ts'
+import { authorOf, fullName, now, toTime } from '../github.ts'
 import type { Github } from '../github.ts'
 import { toAccountJson, toNodeId } from '../json/account-json.ts'
 import { page } from '../pagination.ts'
@@ -169,7 +169,7 @@ function toDeploymentJson(
     original_environment: deployment.environment,
     environment: deployment.environment,
     description: deployment.description,
-    creator: toAccountJson(github, entry(github.state.accounts, deployment.creatorId)),
+    creator: toAccountJson(github, authorOf(github, deployment.creatorId)),
     created_at: toTime(deployment.createdAt),
     updated_at: toTime(deployment.statuses.at(-1)?.createdAt ?? deployment.createdAt),
     statuses_url: `${url}/statuses`,
@@ -192,7 +192,7 @@ function toStatusJson(
     id: status.id,
     node_id: toNodeId('DES', status.id),
     state: status.state,
-    creator: toAccountJson(github, entry(github.state.accounts, deployment.creatorId)),
+    creator: toAccountJson(github, authorOf(github, deployment.creatorId)),
     description: status.description,
     environment: deployment.environment,
     target_url: status.logUrl,

@@ -16,7 +16,7 @@ export function mintToken(github: Github, installation: Installation, call: Call
   if (installation.suspended !== null) {
     throw new ApiError(403, 'This installation has been suspended')
   }
-  const line = `${call.method} ${call.path}`
+  const { line } = call
   const asked = findWanted(github, installation, call.body)
   const askedPermissions = readPermissions(installation, call.body)
   const isWider = github.faults.take('wider-token', line) !== null

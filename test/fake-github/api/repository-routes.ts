@@ -89,7 +89,7 @@ async function getBranch(github: Github, call: Call): Promise<Answer> {
 
 /** The refs, or those before the last push when this request meets a replica that lags. */
 function refsFor(github: Github, call: Call, repository: Repository): ReadonlyMap<string, string> {
-  const isStale = github.faults.take('stale-refs', `${call.method} ${call.path}`) !== null
+  const isStale = github.faults.take('stale-refs', call.line) !== null
   return isStale ? repository.laggingRefs : repository.refs
 }
 

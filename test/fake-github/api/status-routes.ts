@@ -1,6 +1,6 @@
 import type { Actor } from '../access.ts'
 import { ApiError, json } from '../answer.ts'
-import { entry, fullName, now, toTime } from '../github.ts'
+import { authorOf, fullName, now, toTime } from '../github.ts'
 import type { Github } from '../github.ts'
 import { toAccountJson, toNodeId } from '../json/account-json.ts'
 import { toRepositoryJson } from '../json/repository-json.ts'
@@ -94,10 +94,10 @@ function combine(latest: readonly CommitStatus[]): string {
   return isDone ? 'success' : 'pending'
 }
 
-/** The account that shows as the author: of an App, the one that it belongs to. */
+/** The account that shows as the author: an App's is its bot. */
 export function findCreator(actor: Actor): number {
   if (actor.kind === 'user') return actor.user.id
-  if (actor.kind === 'installation') return actor.app.ownerId
+  if (actor.kind === 'installation') return actor.app.id
   throw new ApiError(401, 'Requires authentication')
 }
 
@@ -106,7 +106,7 @@ function toSimpleStatusJson(
   repository: Repository,
   status: CommitStatus,
 ): Schemas['simple-commit-status'] {
-  const creator = toAccountJson(github, entry(github.state.accounts, status.creatorId))
+  const creator = toAccountJson(github, authorOf(github, status.creatorId))
   return {
     url: `${github.apiUrl}/repos/${fullName(github, repository)}/statuses/${status.sha}`,
     avatar_url: creator.avatar_url,
@@ -126,7 +126,7 @@ function toStatusJson(
   repository: Repository,
   status: CommitStatus,
 ): Schemas['status'] {
-  const creator = toAccountJson(github, entry(github.state.accounts, status.creatorId))
+  const creator = toAccountJson(github, authorOf(github, status.creatorId))
   return {
     ...toSimpleStatusJson(github, repository, status),
     avatar_url: creator.avatar_url,

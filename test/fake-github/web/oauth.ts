@@ -106,7 +106,7 @@ export function grant(
 
 /** `POST /login/oauth/access_token`: every outcome is HTTP 200; an error is a field of the body. */
 export function exchange(github: Github, call: Call): Answer {
-  const fault = github.faults.take('oauth-error', `${call.method} ${call.path}`)
+  const fault = github.faults.take('oauth-error', call.line)
   const outcome =
     fault === null
       ? findOutcome(github, call)

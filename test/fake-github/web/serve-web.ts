@@ -47,14 +47,15 @@ interface WebRequest {
 /** The pages of the website that an App sends people to. */
 export async function serveWeb(github: Github, asked: WebRequest): Promise<Answer> {
   const { request, path, query, body } = asked
-  const method = request.method ?? 'GET'
+  const { method = 'GET', url = '/' } = request
+  const line = `${method} ${url}`
   try {
     const match = find(method, path)
     if (match === null) throw notFound()
     const { handler, params } = match
     const actor = { kind: 'anonymous' } as const
     const { headers } = request
-    return await handler(github, { method, path, params, query, headers, body, actor })
+    return await handler(github, { line, method, path, params, query, headers, body, actor })
   } catch (error) {
     if (!(error instanceof ApiError)) throw error
     return toPage(error.message, `<p>${error.status}</p>`, error.status)
