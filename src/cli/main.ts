@@ -5,6 +5,7 @@ import { isOperationError } from '../lib/errors.ts'
 import { createApiClient } from './api-client.ts'
 import { CliError } from './cli-error.ts'
 import { chooseConnection } from './connection.ts'
+import { printable } from './format.ts'
 import { createProgram, type GlobalOptions } from './program.ts'
 import type { Session } from './session.ts'
 
@@ -67,7 +68,7 @@ function openSession(options: GlobalOptions): Session {
     clock: systemClock,
     json: options.json === true,
     out: (line) => process.stdout.write(`${line}\n`),
-    err: (line) => process.stderr.write(`${line}\n`),
+    err: (line) => process.stderr.write(`${printable(line)}\n`),
     fail: (exitCode) => {
       process.exitCode = exitCode
     },
@@ -86,6 +87,6 @@ function report(error: unknown, json: boolean): number {
     ...(fix === undefined ? {} : { fix }),
     exit_code: exitCode,
   }
-  process.stderr.write(`${json ? JSON.stringify(failure) : lines.join('\n')}\n`)
+  process.stderr.write(`${json ? JSON.stringify(failure) : printable(lines.join('\n'))}\n`)
   return exitCode
 }

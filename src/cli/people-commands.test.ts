@@ -53,6 +53,20 @@ describeOnBothEngines('nanoscale orgs', (open) => {
   })
 })
 
+describeOnBothEngines('names that others chose', (open) => {
+  it('do nothing to the terminal of whoever reads them', async () => {
+    await using database = await open()
+    using test = testApp(database.db)
+    await using cli = await commandLine(test)
+    const name = 'Shop\u001b]0;owned\u0007\u001b[2J\u009b31m'
+    const created = await cli.run('orgs', 'create', name)
+    assert.match(created, /^Created Shop/)
+    for (const text of [created, await cli.run('orgs', 'list')]) {
+      assert.doesNotMatch(text, /(?!\n)\p{Cc}/u)
+    }
+  })
+})
+
 describeOnBothEngines('nanoscale members', (open) => {
   it('finds members by address, and changes and removes them', async () => {
     await using database = await open()

@@ -4,6 +4,7 @@ import type { project as projectSchema } from '../contract/projects.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { ApiClient } from './api-client.ts'
 import { CliError } from './cli-error.ts'
+import { printable } from './format.ts'
 
 export type ProjectOutput = z.infer<typeof projectSchema>
 
@@ -19,9 +20,9 @@ export interface Session {
   fail(exitCode: 1): void
 }
 
-/** Prints a value as JSON, or its text for people. */
+/** Prints a value as JSON, or its text for people, in which names of others do nothing to their terminal. */
 export function show(session: Session, value: unknown, text: () => string): void {
-  session.out(session.json ? JSON.stringify(value, null, 2) : text())
+  session.out(session.json ? JSON.stringify(value, null, 2) : printable(text()))
 }
 
 /** Finds a project by name or id; without either, the only one. */
