@@ -160,6 +160,12 @@ describe('Git', () => {
     await assert.rejects(git(path, ['push', '--quiet']), /403/)
   })
 
+  it('P-16 refuses a disabled repository', async () => {
+    const files = { a: 'b' }
+    await fake.addRepository({ owner: 'acme', name: 'blocked', disabled: true, files })
+    await assert.rejects(clone(fake.createPersonalToken('ada').token, 'acme/blocked'), /403/)
+  })
+
   it('stops at once for a suspended installation', async () => {
     const token = await minted({ contents: 'read' })
     fake.suspend(installation)

@@ -29,6 +29,8 @@ export interface RepositoryControls {
     description?: string
     private?: boolean
     archived?: boolean
+    /** By GitHub itself: Git refuses it. */
+    disabled?: boolean
     defaultBranch?: string
   }): Promise<Repository>
   /** Makes a commit on a branch and tells the hooks. Resolves with its id. */
@@ -137,7 +139,7 @@ async function addRepository(
     description: draft.description ?? null,
     private: draft.private ?? false,
     archived: draft.archived ?? false,
-    disabled: false,
+    disabled: draft.disabled ?? false,
     defaultBranch: draft.defaultBranch ?? 'main',
     collaborators: new Map(),
     refs: new Map(),
