@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { time } from './common.ts'
 
 /** A database may refuse some of the control characters, and nobody can see them. */
-const line = z
+export const line = z
   .string()
   .trim()
   .regex(/^\P{Cc}*$/u, 'no control characters')
@@ -14,7 +14,7 @@ export const newPassword = z
   .string()
   .min(10, 'at least 10 characters')
   .max(128, 'at most 128 characters')
-const personName = line.min(1).max(100)
+export const personName = line.min(1).max(100)
 const totpCode = z.string().regex(/^\d{6}$/, 'six digits')
 const backupCode = z.string().trim().min(1).max(40)
 const token = z.string().min(1).max(200)

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-import { newPassword } from './auth.ts'
+import { line, newPassword, personName } from './auth.ts'
 import { pageQuery, time } from './common.ts'
 import { ROLES } from './permissions.ts'
 
@@ -10,7 +10,7 @@ const projectAccess = z.enum(['all', 'selected']).meta({
   description: 'selected: only the projects of project_ids. Owners and admins reach all of them',
 })
 const projectIds = z.array(z.string().min(1).max(100)).max(200)
-const organizationName = z.string().trim().min(1).max(100)
+const organizationName = line.min(1).max(100)
 const slug = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/, {
   error: 'use up to 40 of a-z, 0-9 and -',
 })
@@ -175,7 +175,7 @@ export const openInvitation = z.object({
 
 export const acceptInvitationBody = z.strictObject({
   token: invitationToken,
-  name: z.string().trim().min(1).max(100).optional(),
+  name: personName.optional(),
   password: newPassword.optional(),
 })
 

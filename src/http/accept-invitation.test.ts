@@ -32,6 +32,7 @@ describeOnBothEngines('invitations.accept', (open) => {
     const missing = await refusal(await scene.accept({ token }), 422)
     assert.deepEqual(Object.keys(missing.details ?? {}), ['name', 'password'])
     await refusal(await scene.accept({ token, name: 'Ada', password: 'short' }), 422)
+    await refusal(await scene.accept({ token, name: 'A\u001bda', password: PASSWORD }), 422)
     await refusal(
       await scene.accept({ token, name: 'Ada', password: PASSWORD, email: 'eve@example.com' }),
       422,

@@ -193,6 +193,16 @@ describe('createOidc()', () => {
     assert.equal((await signIn(oidc, provider)).kind, 'subject')
   })
 
+  it('takes a name without what a database or a terminal would choke on', async () => {
+    await using provider = await startProvider({ redirectUri: REDIRECT_URI })
+    const { oidc } = testOidc(provider.issuer)
+    const name = ` A\u0000d\u001b[2Ja\n${'x'.repeat(200)}`
+    provider.faults = { claims: (claims) => ({ ...claims, name }) }
+    const outcome = await signIn(oidc, provider)
+    assert.ok(outcome.kind === 'subject')
+    assert.equal(outcome.subject.name, `Ad[2Ja${'x'.repeat(94)}`)
+  })
+
   for (const [how, faults] of Object.entries(forged)) {
     it(`refuses an id token that ${how}`, async () => {
       await using provider = await startProvider({ redirectUri: REDIRECT_URI })

@@ -189,11 +189,20 @@ function subjectOf(
 ): OidcRedemption {
   // OpenID Connect Core allows 255 ASCII characters.
   if (claims === undefined || !isSubject(claims.sub)) return { kind: 'invalid' }
-  const name = typeof claims['name'] === 'string' ? claims['name'].trim().slice(0, 100) : ''
+  const name = typeof claims['name'] === 'string' ? shownName(claims['name']) : ''
   return {
     kind: 'subject',
     subject: { issuer: claims.iss, subject: claims.sub, name: name === '' ? null : name },
   }
+}
+
+/** People choose it themselves at many providers. */
+function shownName(name: string): string {
+  return name
+    .replaceAll(/\p{Cc}/gu, '')
+    .trim()
+    .slice(0, 100)
+    .toWellFormed()
 }
 
 function isSubject(subject: string): boolean {
