@@ -5,7 +5,7 @@ import type { DeploymentState, Schema } from '../database/schema.ts'
 import { OperationError } from '../lib/errors.ts'
 import { fixConfiguration, type Configuration } from './configuration-snapshot.ts'
 import type { DeploymentLog } from './deployment-log.ts'
-import type { EngineDeps, Source } from './engine-deps.ts'
+import { sourceOf, type EngineDeps, type Source } from './engine-deps.ts'
 import { enterState, type DeploymentRow } from './enter-state.ts'
 import type { PublishRoutes } from './publish-routes.ts'
 
@@ -44,7 +44,7 @@ export async function openRun(
       held.deployment = row
     },
     project,
-    source: { organizationId: project.organization_id, repoUrl: project.repo_url },
+    source: sourceOf(project),
     configuration: await fixConfiguration(deps, deployment, project),
     log,
     signal,

@@ -14,6 +14,20 @@ import type { DeploymentEvents } from './deployment-events.ts'
 export interface Source {
   organizationId: string
   repoUrl: string
+  /** For whose sake it is read: what is private may be private to one project. */
+  projectId: string
+}
+
+export function sourceOf(project: {
+  id: string
+  organization_id: string
+  repo_url: string
+}): Source {
+  return {
+    organizationId: project.organization_id,
+    repoUrl: project.repo_url,
+    projectId: project.id,
+  }
 }
 
 export interface Commit {

@@ -1,7 +1,7 @@
 import type { BuildPlan } from '../builds/build-plan.ts'
 import type { Database } from '../database/database.ts'
 import { hasSkipMarker, patternsFromRoot, type HeadFacts } from './decide-head.ts'
-import type { Commit, Source, Sources } from './engine-deps.ts'
+import { sourceOf, type Commit, type Source, type Sources } from './engine-deps.ts'
 import type { ProjectRow } from './reconcile-lease.ts'
 
 /** What the decision about `head` needs, and no more: the commit is fetched when a setting cannot decide alone. */
@@ -16,7 +16,7 @@ export async function readHeadFacts(
   if (first || !project.auto_deploy) {
     return { facts: { first, autoDeploy: project.auto_deploy, ...settled }, commit: null }
   }
-  const source = { organizationId: project.organization_id, repoUrl: project.repo_url }
+  const source = sourceOf(project)
   const commit = await deps.sources.fetchCommit(source, head, project.branch, signal)
   const live = await readLive(deps.db, project)
   const liveSha = live?.commitSha ?? null

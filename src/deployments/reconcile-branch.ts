@@ -5,7 +5,7 @@ import { messageOf } from '../lib/errors.ts'
 import type { NewId } from '../lib/ids.ts'
 import type { Logger } from '../lib/logger.ts'
 import { planDecision, type HeadDecision } from './decide-head.ts'
-import type { Commit, Sources } from './engine-deps.ts'
+import { sourceOf, type Commit, type Sources } from './engine-deps.ts'
 import { readHeadFacts } from './head-facts.ts'
 import {
   askForPoll,
@@ -111,7 +111,7 @@ async function lookAtHead(
   trigger: ReconcileTrigger,
   signal: AbortSignal,
 ): Promise<ReconcileOutcome> {
-  const source = { organizationId: project.organization_id, repoUrl: project.repo_url }
+  const source = sourceOf(project)
   const reading = await deps.sources.readBranchHead(source, project.branch, signal)
   if (reading.kind === 'branch_gone') {
     await backOff(deps, project, `Cannot find branch "${project.branch}" at its Git host`)

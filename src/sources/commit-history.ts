@@ -100,7 +100,7 @@ async function obtain(
   signal: AbortSignal,
 ): Promise<boolean> {
   const refspec = `+${sha}:refs/nanoscale/commits/${sha}`
-  const fetch = { repoUrl: source.repoUrl, flags: [`--depth=${depth}`], refspec }
+  const fetch = { source, flags: [`--depth=${depth}`], refspec }
   try {
     await fetchInto(deps, mirror, fetch, signal)
     return true

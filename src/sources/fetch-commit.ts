@@ -70,7 +70,7 @@ async function fetchHead(
 ): Promise<void> {
   const refspec = `+${order.ref}:${SEEN}`
   const flags = [`--depth=${order.depth}`]
-  await fetchInto(deps, mirror, { repoUrl: order.source.repoUrl, flags, refspec }, signal)
+  await fetchInto(deps, mirror, { source: order.source, flags, refspec }, signal)
 }
 
 async function requireAncestor(

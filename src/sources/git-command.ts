@@ -1,12 +1,22 @@
 import { isIP } from 'node:net'
 
 import { OperationError } from '../lib/errors.ts'
+import type { Secret } from '../lib/secret.ts'
 import type { RepositoryUrl } from './repository-url.ts'
 
 /** A git call as data. */
 export interface GitCommand {
   argv: readonly [string, ...string[]]
   env: Readonly<Record<string, string>>
+  /** The credential, for git's helper alone. */
+  stdin?: string
+}
+
+/** Who we are to one host: `origin` is where it may be sent, and nowhere else. */
+export interface GitCredential {
+  origin: string
+  username: string
+  password: Secret
 }
 
 export interface GitCall {
@@ -20,11 +30,19 @@ export interface GitCall {
   workTree?: string
 }
 
-/** A repository together with the addresses that the guard allowed. A credential will be a field of this. */
+/** A repository together with the addresses that the guard allowed. */
 export interface GitRemote {
   repository: RepositoryUrl
   addresses: readonly string[]
+  credential: GitCredential | null
 }
+
+/**
+ * Moves the input to where git hands it down to its helper. Nothing of a credential is an argument, in the environment or
+ * in a file: it is a pipe that can be read once, by processes of this account.
+ */
+const WITH_CREDENTIAL = 'exec 3<&0 </dev/null; exec git "$@"'
+const CREDENTIAL_HELPER = '!f() { test "$1" = get && cat <&3; }; f'
 
 const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/homebrew/bin'
 
@@ -76,7 +94,7 @@ const BENIGN_FINDINGS = [
   'badTagName',
 ]
 
-/** Builds a call of git: its whole environment and configuration, nothing inherited, no shell, no credential. */
+/** Builds a call of git: its whole environment and configuration, nothing inherited; a credential only beside them. */
 export function gitCommand(call: GitCall): GitCommand {
   const settings = [
     ...SETTINGS,
@@ -107,7 +125,13 @@ export function gitCommand(call: GitCall): GitCommand {
   if (call.gitDirectory !== null) env['GIT_DIR'] = call.gitDirectory
   if (call.indexFile !== undefined) env['GIT_INDEX_FILE'] = call.indexFile
   if (call.workTree !== undefined) env['GIT_WORK_TREE'] = call.workTree
-  return { argv: ['git', ...call.args], env }
+  const credential = call.remote?.credential ?? null
+  if (credential === null) return { argv: ['git', ...call.args], env }
+  return {
+    argv: ['sh', '-c', WITH_CREDENTIAL, 'git', ...call.args],
+    env,
+    stdin: `username=${credential.username}\npassword=${credential.password.reveal()}\n`,
+  }
 }
 
 /** Returns an object id unchanged: 40 or 64 lower-case hex digits, nothing shorter and no name. Throws `source.invalid_sha`. */
@@ -124,13 +148,17 @@ function protocolsOf(remote: GitRemote | undefined): string {
   return remote.repository.protocol === 'http:' ? 'http:https' : 'https'
 }
 
-function remoteSettings({ repository, addresses }: GitRemote): readonly Setting[] {
+function remoteSettings({ repository, addresses, credential }: GitRemote): readonly Setting[] {
   const settings: Setting[] = [['protocol.https.allow', 'always']]
   if (repository.protocol === 'http:') settings.push(['protocol.http.allow', 'always'])
   if (isIP(repository.hostname) === 0) {
     const list = addresses.map((address) => (isIP(address) === 6 ? `[${address}]` : address))
     const pin = `${repository.hostname}:${repository.port}:${list.join(',')}`
     settings.push(['http.curloptResolve', pin])
+  }
+  // After the empty one of all calls, which ends the list of helpers before it.
+  if (credential !== null) {
+    settings.push([`credential.${credential.origin}.helper`, CREDENTIAL_HELPER])
   }
   return settings
 }

@@ -106,13 +106,13 @@ async function makeRoom(deps: SourceDeps, mirror: Mirror, signal: AbortSignal): 
 export async function fetchInto(
   deps: SourceDeps,
   mirror: Mirror,
-  fetch: { repoUrl: string; flags: readonly string[]; refspec: string },
+  fetch: { source: Source; flags: readonly string[]; refspec: string },
   signal: AbortSignal,
 ): Promise<void> {
   const { fetchTimeoutMs: timeoutMs, mirrorBytes } = limitsOf(deps)
   const place = { area: 'mirrors', id: mirror.id } as const
   const attempt = async () => {
-    const remote = await openRemote(deps, fetch.repoUrl)
+    const remote = await openRemote(deps, fetch.source, signal)
     const flags = ['--quiet', '--no-tags', '--no-write-fetch-head', '--force', ...fetch.flags]
     const args = ['fetch', ...flags, '--', remote.repository.url, fetch.refspec]
     const quota = watchUsage(deps, mirror.id, signal)

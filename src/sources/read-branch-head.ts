@@ -26,7 +26,7 @@ export async function readBranchHead(
     const output = await withRetries(
       deps,
       async () => {
-        const remote = await openRemote(deps, source.repoUrl)
+        const remote = await openRemote(deps, source, signal)
         const args = ['ls-remote', '--quiet', '--', remote.repository.url, ref]
         return await runRemoteGit(
           deps,

@@ -41,7 +41,7 @@ describe('runRemoteGit()', () => {
   it('G-13 says that a repository is too large when the kernel ended git for that', async () => {
     const spawner = spawnerThatEndsWith({ exitCode: null, exitSignal: 'SIGXFSZ' })
     const repository = parseRepositoryUrl('https://github.com/a/b', ['github.com'])
-    const remote = { repository, addresses: ['192.0.2.1'] }
+    const remote = { repository, addresses: ['192.0.2.1'], credential: null }
     const run = { gitDirectory: '.', args: ['fetch'], remote, timeoutMs: 1000 }
     const done = runRemoteGit({ spawner, newId } as never, SITE, run, AbortSignal.timeout(1000))
     await assert.rejects(done, { code: 'source.refused', message: /larger than a mirror may be/ })

@@ -8,7 +8,7 @@ import { resolveOutbound } from './outbound-guard.ts'
 import { parseRepositoryUrl } from './repository-url.ts'
 import type { RepositoryUrl } from './repository-url.ts'
 import { limitsOf } from './source-deps.ts'
-import type { SourceDeps } from './source-deps.ts'
+import type { Source, SourceDeps } from './source-deps.ts'
 
 /** Where and as whom a call of git runs. */
 export interface GitSite {
@@ -102,13 +102,20 @@ export async function withRetries<Result>(
   return await attempt()
 }
 
-/** Parses the URL, resolves its host once and pins what the guard allowed. */
+/** Parses the URL, resolves its host once, pins what the guard allowed, and asks for the credential. */
 export async function openRemote(
-  deps: Pick<SourceDeps, 'gitHosts' | 'lookup'>,
-  repoUrl: string,
+  deps: Pick<SourceDeps, 'gitHosts' | 'lookup' | 'credentials'>,
+  source: Source,
+  signal: AbortSignal,
 ): Promise<GitRemote> {
-  const repository: RepositoryUrl = parseRepositoryUrl(repoUrl, deps.gitHosts)
-  return { repository, addresses: await resolveOutbound(deps, repository) }
+  const repository: RepositoryUrl = parseRepositoryUrl(source.repoUrl, deps.gitHosts)
+  const addresses = await resolveOutbound(deps, repository)
+  const credential = (await deps.credentials?.forProject(source, signal)) ?? null
+  if (credential !== null && credential.origin !== new URL(repository.url).origin) {
+    const reason = `its credential is for ${credential.origin} alone`
+    throw sourceError('source.refused', repository, reason)
+  }
+  return { repository, addresses, credential }
 }
 
 export function isTimeout(error: unknown): boolean {

@@ -2,6 +2,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { NewId } from '../lib/ids.ts'
 import type { BuildAccounts } from '../spawner/build-accounts.ts'
 import type { Spawner } from '../spawner/spawner.ts'
+import type { GitCredential } from './git-command.ts'
 import type { Lookup } from './outbound-guard.ts'
 
 export interface SourceDeps {
@@ -12,6 +13,8 @@ export interface SourceDeps {
   clock: Clock
   newId: NewId
   lookup: Lookup
+  /** Left out: only what everybody may read can be read. */
+  credentials?: SourceCredentials
   limits?: Partial<SourceLimits>
 }
 
@@ -50,4 +53,15 @@ export function limitsOf(deps: Pick<SourceDeps, 'limits'>): SourceLimits {
 export interface Source {
   organizationId: string
   repoUrl: string
+  /** The project whose credential may be used; without it none is. */
+  projectId?: string
+}
+
+/** What private repositories are read with. */
+export interface SourceCredentials {
+  /**
+   * Asked just before each connection, so that it may be short-lived; null when the project's repository needs none. Throws
+   * when there must be one and it cannot be had.
+   */
+  forProject(source: Source, signal: AbortSignal): Promise<GitCredential | null>
 }
