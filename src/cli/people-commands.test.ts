@@ -58,10 +58,13 @@ describeOnBothEngines('names that others chose', (open) => {
     await using database = await open()
     using test = testApp(database.db)
     await using cli = await commandLine(test)
+    await cli.run('orgs', 'create', 'Shop')
+    // The API refuses such names; an identity provider may know no such rule.
     const name = 'Shop\u001b]0;owned\u0007\u001b[2J\u009b31m'
-    const created = await cli.run('orgs', 'create', name)
-    assert.match(created, /^Created Shop/)
-    for (const text of [created, await cli.run('orgs', 'list')]) {
+    await database.db.updateTable('organizations').set({ name }).execute()
+    const closed = await cli.run('orgs', 'close', 'shop')
+    assert.match(closed, /^Closed Shop/)
+    for (const text of [closed, await cli.run('orgs', 'list')]) {
       assert.doesNotMatch(text, /(?!\n)\p{Cc}/u)
     }
   })
