@@ -101,11 +101,18 @@ export async function organizationOf(browser: Browser): Promise<string> {
   return `/api/organizations/${(organization as { id: string }).id}`
 }
 
-/** What `audit verify` found: nothing, or it throws. */
+interface Verdict {
+  events: number
+  /** Recorded within the last second. */
+  unsealed: number
+  problem_count: number
+}
+
+/** How many events `audit verify` found, sealed or about to be; throws when one is not as it was. */
 export async function verifyAudit(platform: Platform): Promise<number> {
-  const verdict = await platform.cli<{ events: number; problem_count: number }>('audit', 'verify')
+  const verdict = await platform.cli<Verdict>('audit', 'verify')
   assert.equal(verdict.problem_count, 0, JSON.stringify(verdict))
-  return verdict.events
+  return verdict.events + verdict.unsealed
 }
 
 /**
