@@ -104,15 +104,16 @@ describe('findBreaches()', () => {
 })
 
 describe('findHeavyImports()', () => {
-  it('follows value imports and leaves types alone', () => {
+  it('follows value imports, and leaves types and what is loaded later alone', () => {
     const files: Record<string, string> = {
-      'src/traffic/a.ts': `import './b.ts'\nimport type { C } from './c.ts'`,
-      'src/traffic/b.ts': `import { sql } from 'kysely'`,
+      'src/traffic/a.ts': `import './b.ts'\nimport type { C } from './c.ts'\nawait import('./d.ts')`,
+      'src/traffic/b.ts': `import { sql } from 'kysely/helpers'\nimport { z } from 'zod'`,
       'src/traffic/c.ts': `import pg from 'pg'`,
+      'src/traffic/d.ts': `import pg from 'pg'`,
     }
     assert.deepEqual(
-      findHeavyImports('src/traffic/a.ts', (path) => files[path] ?? ''),
-      ['src/traffic/b.ts:1 loads kysely into the traffic process'],
+      findHeavyImports('src/traffic/a.ts', ['kysely', 'pg'], (path) => files[path] ?? ''),
+      ['src/traffic/b.ts:1 loads kysely/helpers when src/traffic/a.ts starts'],
     )
   })
 })

@@ -2,167 +2,13 @@ import { posix } from 'node:path'
 
 import { parseSync } from 'oxc-parser'
 
-/**
- * The walls between rooms. A room is a folder of `src`, an adapter's folder, or a file at the top of `src`; each may
- * import itself and what stands here. A name that ends in `.ts` allows that one file of a room.
- */
-const ROOMS: Readonly<Record<string, Wall>> = {
-  lib: { rooms: [], why: 'it knows nothing of the product' },
-  contract: { rooms: [], packages: ['zod', '@hono/zod-openapi'], why: 'browsers read it' },
-  database: { rooms: ['lib', 'database/migrations'], why: 'everything else stands on it' },
-  'database/migrations': {
-    rooms: ['database/migrations/tables.ts'],
-    packages: ['kysely'],
-    why: 'a migration must not change when code does',
-  },
-  config: { rooms: ['lib', 'database/open-database.ts'], why: 'it is read before all else' },
-  secrets: { rooms: ['lib', 'database'], why: 'every other room leans on it' },
-  spawner: { rooms: ['lib'], why: 'it runs as root' },
-  runtimes: { rooms: ['lib', 'spawner', 'database/schema.ts'], why: 'adapters ask the machine' },
-  sources: { rooms: ['lib', 'spawner', 'secrets', 'database'], why: '' },
-  builds: { rooms: ['lib', 'spawner', 'secrets', 'database', 'sources'], why: '' },
-  traffic: { rooms: ['lib', 'database'], why: 'it must outlive the rest' },
-  audit: { rooms: ['lib', 'database', 'secrets', 'jobs'], why: 'every other room writes to it' },
-  mail: { rooms: ['lib'], why: 'it carries what it is given' },
-  identity: {
-    rooms: ['lib', 'database', 'secrets', 'audit', 'mail', 'jobs', 'contract/permissions.ts'],
-    why: 'it asks nobody who somebody is',
-  },
-  projects: {
-    rooms: [
-      'lib',
-      'audit',
-      'database',
-      'secrets',
-      'identity',
-      // What a repository and a branch may be called, and nothing that fetches.
-      'sources/repository-url.ts',
-      'sources/branch-name.ts',
-    ],
-    why: '',
-  },
-  jobs: { rooms: ['lib', 'database'], why: 'it carries any kind of work' },
-  githosts: {
-    rooms: ['lib', 'database/schema.ts', 'sources/outbound-guard.ts', 'sources/repository-url.ts'],
-    why: 'adapters know one host and nothing of ours',
-  },
-  integrations: {
-    rooms: [
-      'lib',
-      'config',
-      'database',
-      'secrets',
-      'audit',
-      'identity',
-      'jobs',
-      'githosts/github-host.ts',
-      'contract/permissions.ts',
-    ],
-    why: 'adapters come through app.ts',
-  },
-  webhooks: {
-    rooms: [
-      'lib',
-      'config',
-      'database',
-      'secrets',
-      'audit',
-      'jobs',
-      'integrations',
-      'deployments/reconcile-branch.ts',
-    ],
-    why: 'it decides nothing: it makes others look',
-  },
-  deployments: {
-    rooms: [
-      'lib',
-      'audit',
-      'config',
-      'database',
-      'secrets',
-      'projects',
-      'sources',
-      'builds',
-      'runtimes/runtime.ts',
-      'spawner',
-      'traffic',
-      'jobs',
-    ],
-    why: 'adapters come through app.ts',
-  },
-  http: {
-    rooms: [
-      'lib',
-      'audit',
-      'mail',
-      'config',
-      'contract',
-      'database',
-      'secrets',
-      'identity',
-      'projects',
-      'integrations',
-      'webhooks',
-      'githosts/github-host.ts',
-      'sources',
-      'builds',
-      'traffic',
-      'jobs',
-      'deployments',
-      'runtimes/runtime.ts',
-      'spawner',
-      'app.ts',
-    ],
-    why: 'it names no adapter',
-  },
-  cli: { rooms: ['lib', 'contract'], why: 'it is a client of the API' },
-  'cli/offline': {
-    rooms: [
-      'lib',
-      'contract',
-      'cli',
-      'config',
-      'database',
-      'secrets',
-      'identity',
-      'audit',
-      'spawner',
-      'doctor',
-    ],
-    why: 'it works while no server runs, and not through its rooms',
-  },
-  'cli/demo': { rooms: ['lib', 'contract', 'cli'], why: 'it is a client that also has a Git host' },
-  doctor: {
-    rooms: ['lib', 'config', 'database', 'secrets', 'spawner', 'traffic'],
-    why: 'it must work when the rest does not',
-  },
-  platform: { rooms: ['lib', 'config', 'spawner', 'traffic'], why: 'it runs as root' },
-  'app.ts': { allBut: ['http', 'cli'], why: 'it composes what they use' },
-}
-
-interface Wall {
-  /** Rooms and files that it may import. */
-  rooms?: readonly string[]
-  /** Instead of `rooms`: all but these. */
-  allBut?: readonly string[]
-  /** npm packages that it may import; all when missing. */
-  packages?: readonly string[]
-  why: string
-}
-
-/** Rooms whose folders of adapters are rooms of their own: only `app.ts` names one. */
-const ADAPTER_ROOMS = ['runtimes', 'githosts']
-
-/** Compose the others, so nothing but the process's start may import them. */
-const TOP = ['app.ts', 'main.ts', 'start.ts', 'stop.ts', 'control.ts', 'run-traffic.ts']
-
-/** The traffic process's own files load none of these: it must stay small. */
-const NOT_IN_TRAFFIC = ['kysely', 'pg', 'zod']
+import { ADAPTER_ROOMS, ROOMS, TOP, type Wall } from './rooms.ts'
 
 interface Import {
   specifier: string
   line: number
   typeOnly: boolean
+  dynamic: boolean
 }
 
 /** Breaches of the walls in one file. `path` is relative to the repository, with `/`. */
@@ -196,10 +42,7 @@ function isTest(path: string): boolean {
 
 function packageBreach(path: string, found: Import): string | null {
   const room = roomOf(path.slice(4))
-  const name = found.specifier
-    .split('/')
-    .slice(0, found.specifier.startsWith('@') ? 2 : 1)
-    .join('/')
+  const name = packageOf(found.specifier)
   if (name.startsWith('node:')) {
     return room === 'contract' ? `imports ${name}: browsers read the contract` : null
   }
@@ -262,6 +105,7 @@ function importsOf(path: string, text: string): Import[] {
       specifier: found.moduleRequest.value,
       line: at(found.start),
       typeOnly: found.entries.length > 0 && found.entries.every((entry) => entry.isType),
+      dynamic: false,
     })),
     ...module.staticExports.flatMap((found) =>
       found.entries.flatMap((entry) =>
@@ -272,6 +116,7 @@ function importsOf(path: string, text: string): Import[] {
                 specifier: entry.moduleRequest.value,
                 line: at(found.start),
                 typeOnly: entry.isType,
+                dynamic: false,
               },
             ],
       ),
@@ -280,26 +125,41 @@ function importsOf(path: string, text: string): Import[] {
       specifier: text.slice(found.moduleRequest.start + 1, found.moduleRequest.end - 1),
       line: at(found.start),
       typeOnly: false,
+      dynamic: true,
     })),
   ]
 }
 
-/** Packages that the traffic process would load from `entry`, following value imports; `read` gives a file's text. */
-export function findHeavyImports(entry: string, read: (path: string) => string): string[] {
+/**
+ * Where the process that starts with `entry` would load one of `packages` at once, following value imports; `read`
+ * gives a file's text.
+ */
+export function findHeavyImports(
+  entry: string,
+  packages: readonly string[],
+  read: (path: string) => string,
+): string[] {
   const seen = new Set<string>()
   const breaches: string[] = []
   const visit = (path: string) => {
     if (seen.has(path)) return
     seen.add(path)
-    for (const found of importsOf(path, read(path))) {
-      if (found.typeOnly) continue
-      if (found.specifier.startsWith('.')) {
-        visit(posix.join(posix.dirname(path), found.specifier))
-      } else if (NOT_IN_TRAFFIC.includes(found.specifier)) {
-        breaches.push(`${path}:${found.line} loads ${found.specifier} into the traffic process`)
+    for (const { specifier, line, typeOnly, dynamic } of importsOf(path, read(path))) {
+      if (typeOnly || dynamic) continue
+      if (specifier.startsWith('.')) visit(posix.join(posix.dirname(path), specifier))
+      else if (packages.includes(packageOf(specifier))) {
+        breaches.push(`${path}:${line} loads ${specifier} when ${entry} starts`)
       }
     }
   }
   visit(entry)
   return breaches
+}
+
+/** `@scope/name/part` → `@scope/name`. */
+function packageOf(specifier: string): string {
+  return specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/')
 }

@@ -1,9 +1,8 @@
-import { existsSync, globSync, readFileSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 
 import { findBreaches, findHeavyImports } from './boundaries.ts'
+import { NOT_AT_START } from './rooms.ts'
 import { findForeignHandles } from './transaction-handles.ts'
-
-const TRAFFIC_ENTRY = 'src/run-traffic.ts'
 
 const read = (path: string) => readFileSync(path, 'utf8')
 
@@ -13,8 +12,10 @@ function findAll(): string[] {
     const text = read(path)
     return [...findBreaches(path, text), ...findForeignHandles(path, text)]
   })
-  if (existsSync(TRAFFIC_ENTRY)) breaches.push(...findHeavyImports(TRAFFIC_ENTRY, read))
-  return breaches
+  const heavy = Object.entries(NOT_AT_START).flatMap(([entry, packages]) =>
+    findHeavyImports(entry, packages, read),
+  )
+  return [...breaches, ...heavy]
 }
 
 const breaches = findAll()

@@ -8,7 +8,7 @@ import type { Secret } from '../../lib/secret.ts'
 import { addMissingClerkAccounts } from './clerk-accounts.ts'
 import { forgetClerkMessages } from './clerk-records.ts'
 import { createClerkWebhook, type ClerkWebhook } from './receive-clerk-message.ts'
-import { createClerkSessions, type ClerkSessions } from './verify-clerk-session.ts'
+import type { ClerkSessions } from './verify-clerk-session.ts'
 
 interface ClerkConfig {
   clerkWebhookSecret: Secret | null
@@ -31,13 +31,12 @@ export async function createClerk(
   if (config.clerkWebhookSecret !== null) refuseUnisolatedClerk(facts)
   await addMissingClerkAccounts(deps)
   const { clerkIssuer } = config
-  return {
-    clerkWebhook: createClerkWebhook(deps),
-    clerkSessions:
-      clerkIssuer === null
-        ? null
-        : createClerkSessions({ ...deps, config: { ...config, clerkIssuer } }),
-  }
+  const clerkWebhook = createClerkWebhook(deps)
+  if (clerkIssuer === null) return { clerkWebhook, clerkSessions: null }
+  // Only now: the library that checks these tokens costs every start without Clerk time and memory.
+  const { createClerkSessions } = await import('./verify-clerk-session.ts')
+  const clerkSessions = createClerkSessions({ ...deps, config: { ...config, clerkIssuer } })
+  return { clerkWebhook, clerkSessions }
 }
 
 function refuseUnisolatedClerk(facts: {
