@@ -31,12 +31,9 @@ NANOSCALE_URL=${escapeHtml(config.publicBaseUrl)} NANOSCALE_TOKEN=nsk_… nanosc
 }
 
 function greeting(viewer: Viewer): string {
-  switch (viewer.kind) {
-    case 'nobodyYet':
-      return 'It belongs to nobody yet. <a href="/setup">Set it up</a>'
-    case 'stranger':
-      return '<a href="/sign-in">Sign in</a>'
-    case 'person':
-      return `You are signed in as ${escapeHtml(viewer.name)}. <a href="/account">Your account</a>`
+  if (viewer.kind === 'nobodyYet') {
+    return 'It belongs to nobody yet. <a href="/setup">Set it up</a>'
   }
+  if (viewer.kind === 'stranger') return '<a href="/sign-in">Sign in</a>'
+  return `You are signed in as ${escapeHtml(viewer.name)}. <a href="/account">Your account</a>`
 }
