@@ -1,6 +1,6 @@
 /** Everything that touches the database is tested on both engines, each the real one. */
 import { randomUUID } from 'node:crypto'
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe } from 'node:test'
@@ -51,10 +51,13 @@ after(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup()
 })
 
+/** In memory where there is such a place: on a busy disk the tests wait for each commit to be written out. */
+const SQLITE_HOME = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
+
 let sqliteTemplate: Promise<string> | undefined
 
 async function openSqlite(options: OpenOptions = {}): Promise<TestDatabase> {
-  const directory = mkdtempSync(join(tmpdir(), 'nanoscale-sqlite-'))
+  const directory = mkdtempSync(join(SQLITE_HOME, 'nanoscale-sqlite-'))
   const location: DatabaseLocation = { engine: 'sqlite', path: join(directory, 'test.db') }
   if (options.schema !== 'empty') {
     sqliteTemplate ??= makeSqliteTemplate()
@@ -67,7 +70,7 @@ async function openSqlite(options: OpenOptions = {}): Promise<TestDatabase> {
 }
 
 async function makeSqliteTemplate(): Promise<string> {
-  const directory = mkdtempSync(join(tmpdir(), 'nanoscale-sqlite-'))
+  const directory = mkdtempSync(join(SQLITE_HOME, 'nanoscale-sqlite-'))
   cleanups.push(() => rmSync(directory, { recursive: true, force: true }))
   const path = join(directory, 'template.db')
   await prepare({ engine: 'sqlite', path })
