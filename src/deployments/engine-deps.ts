@@ -16,17 +16,21 @@ export interface Source {
   repoUrl: string
   /** For whose sake it is read: what is private may be private to one project. */
   projectId: string
+  /** The host's own id of it; null where only its name is known. */
+  repositoryId: number | null
 }
 
 export function sourceOf(project: {
   id: string
   organization_id: string
   repo_url: string
+  source_repo_id: number | null
 }): Source {
   return {
     organizationId: project.organization_id,
     repoUrl: project.repo_url,
     projectId: project.id,
+    repositoryId: project.source_repo_id,
   }
 }
 

@@ -18,7 +18,11 @@ export interface DeletionDeps {
   /** Removes the directory that the app kept across releases. */
   removeAppData(projectId: string): Promise<void>
   /** Removes the mirror of a source that no project of the organization has any more. */
-  removeMirror(source: { organizationId: string; repoUrl: string }): Promise<void>
+  removeMirror(source: {
+    organizationId: string
+    repoUrl: string
+    repositoryId: number | null
+  }): Promise<void>
 }
 
 /**
@@ -68,7 +72,11 @@ async function clearProject(deps: DeletionDeps, project: Project): Promise<void>
   for (const release of releases) await deps.removeRelease(release.id)
   await deps.removeAppData(project.id)
   if (!(await isSourceShared(deps.db, project))) {
-    await deps.removeMirror({ organizationId: project.organization_id, repoUrl: project.repo_url })
+    await deps.removeMirror({
+      organizationId: project.organization_id,
+      repoUrl: project.repo_url,
+      repositoryId: project.source_repo_id,
+    })
   }
   await inTransaction(deps.db, (tx) => removeDetails(tx, project.id))
 }
@@ -84,16 +92,17 @@ async function hasUnendedDeployment(db: Database, projectId: string): Promise<bo
   return row !== undefined
 }
 
-/** Two spellings of one repository have one mirror. */
+/** Two spellings of one repository have one mirror; one that is known by its id has another. */
 async function isSourceShared(db: Database, project: Project): Promise<boolean> {
   const others = await db
     .selectFrom('projects')
-    .select('repo_url')
+    .select(['repo_url', 'source_repo_id'])
     .where('organization_id', '=', project.organization_id)
     .where('id', '!=', project.id)
     .execute()
-  const identityOf = (url: string) => url.replace(/\.git$/i, '')
-  return others.some((other) => identityOf(other.repo_url) === identityOf(project.repo_url))
+  const identityOf = ({ repo_url, source_repo_id: id }: typeof project | (typeof others)[number]) =>
+    id === null ? repo_url.replace(/\.git$/i, '') : `${URL.parse(repo_url)?.origin} ${id}`
+  return others.some((other) => identityOf(other) === identityOf(project))
 }
 
 async function removeDetails(tx: Tx, projectId: string): Promise<void> {

@@ -51,12 +51,10 @@ function deps(other: { origin?: string; password?: string; hosts?: string[] } = 
   const { origin = github.webUrl, password = token, hosts = [github.hostEntry] } = other
   return machine.sourceDeps(hosts, {
     credentials: {
-      forProject: ({ projectId }) =>
-        Promise.resolve(
-          projectId === 'project-1'
-            ? { origin, username: 'x-access-token', password: new Secret(password) }
-            : null,
-        ),
+      forProject: ({ projectId, repoUrl }) => {
+        const credential = { origin, username: 'x-access-token', password: new Secret(password) }
+        return Promise.resolve(projectId === 'project-1' ? { repoUrl, credential } : null)
+      },
     },
   })
 }
@@ -73,7 +71,7 @@ describe('a credential of a repository', () => {
     }
   })
 
-  it('is in no argument, no environment and no file while git fetches', async () => {
+  it('G-17 is in no argument, no environment and no file while git fetches', async () => {
     const source = { ...shop(), organizationId: 'org-traces' }
     github.faults.request({ kind: 'delay', ms: 300 }, { times: 9, only: 'git-upload-pack' })
     const stop = new AbortController()
@@ -110,7 +108,7 @@ describe('a credential of a repository', () => {
     })
   })
 
-  it('S-03 never goes where a host redirects to', async () => {
+  it('S-03 G-10 G-11 never goes where a host redirects to', async () => {
     await using elsewhere = await startGitHost()
     const repository = await elsewhere.createRepository('shop', { a: '1' })
     // Asks for a credential, and sends whoever gave it away.

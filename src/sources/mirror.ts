@@ -19,10 +19,15 @@ export interface Mirror {
   site: GitSite
 }
 
-/** One place per (organization, repository): tenants never share objects. */
+/**
+ * One place per (organization, repository): tenants never share objects. A repository that is known by its host's id has
+ * a mirror of its own, which its next name finds too; no project that only knows a name sees into it.
+ */
 export function mirrorIdOf(source: Source, gitHosts: readonly string[]): string {
-  const { identity } = parseRepositoryUrl(source.repoUrl, gitHosts)
-  const key = JSON.stringify([source.organizationId, identity])
+  const { url, identity } = parseRepositoryUrl(source.repoUrl, gitHosts)
+  const { organizationId, repositoryId = null } = source
+  const place = repositoryId === null ? [identity] : [new URL(url).origin, repositoryId]
+  const key = JSON.stringify([organizationId, ...place])
   return createHash('sha256').update(key).digest('hex').slice(0, 40)
 }
 

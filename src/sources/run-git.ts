@@ -102,15 +102,16 @@ export async function withRetries<Result>(
   return await attempt()
 }
 
-/** Parses the URL, resolves its host once, pins what the guard allowed, and asks for the credential. */
+/** Asks where the repository is and with which credential, resolves its host once and pins what the guard allowed. */
 export async function openRemote(
   deps: Pick<SourceDeps, 'gitHosts' | 'lookup' | 'credentials'>,
   source: Source,
   signal: AbortSignal,
 ): Promise<GitRemote> {
-  const repository: RepositoryUrl = parseRepositoryUrl(source.repoUrl, deps.gitHosts)
+  const access = (await deps.credentials?.forProject(source, signal)) ?? null
+  const { repoUrl, credential } = access ?? { repoUrl: source.repoUrl, credential: null }
+  const repository: RepositoryUrl = parseRepositoryUrl(repoUrl, deps.gitHosts)
   const addresses = await resolveOutbound(deps, repository)
-  const credential = (await deps.credentials?.forProject(source, signal)) ?? null
   if (credential !== null && credential.origin !== new URL(repository.url).origin) {
     const reason = `its credential is for ${credential.origin} alone`
     throw sourceError('source.refused', repository, reason)

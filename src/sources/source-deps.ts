@@ -55,13 +55,21 @@ export interface Source {
   repoUrl: string
   /** The project whose credential may be used; without it none is. */
   projectId?: string
+  /** The host's own id of it, where that is known: a name may be another repository's tomorrow. */
+  repositoryId?: number | null
+}
+
+/** Where a repository is at this moment, and who we are there. */
+export interface SourceAccess {
+  repoUrl: string
+  credential: GitCredential
 }
 
 /** What private repositories are read with. */
 export interface SourceCredentials {
   /**
-   * Asked just before each connection, so that it may be short-lived; null when the project's repository needs none. Throws
-   * when there must be one and it cannot be had.
+   * Asked just before each connection, so that a credential may be short-lived; null when the project's repository needs
+   * none. Throws when there must be one and it cannot be had.
    */
-  forProject(source: Source, signal: AbortSignal): Promise<GitCredential | null>
+  forProject(source: Source, signal: AbortSignal): Promise<SourceAccess | null>
 }
