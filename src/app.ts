@@ -12,7 +12,7 @@ import type { Database } from './database/database.ts'
 import { migrateToLatest } from './database/migrate.ts'
 import { openDatabase } from './database/open-database.ts'
 import { deletionJob } from './deployments/delete-projects.ts'
-import { startDeploymentEngine } from './deployments/deployment-engine.ts'
+import { startDeploymentEngine, type DeploymentEngine } from './deployments/deployment-engine.ts'
 import { createDeploymentEvents } from './deployments/deployment-events.ts'
 import type { EngineDeps } from './deployments/engine-deps.ts'
 import { instanceJobs } from './deployments/instance-jobs.ts'
@@ -46,6 +46,8 @@ import { connectSpawner } from './spawner/spawner-client.ts'
 import type { Spawner } from './spawner/spawner.ts'
 import { deriveRouteTable } from './traffic/derive-route-table.ts'
 import { connectTraffic, type TrafficClient } from './traffic/traffic-client.ts'
+import { deliveryExpiryJob } from './webhooks/expire-deliveries.ts'
+import { startWebhooks } from './webhooks/start-webhooks.ts'
 
 /** Looks at branches (eight at once at most) hold an account each, besides the builds. */
 const ACCOUNTS_FOR_LOOKS = 8
@@ -90,8 +92,10 @@ export async function createApp(options: {
       auditRetentionJob({ ...base, clock, newId }),
       identityExpiryJob({ ...base, clock }),
       ...clerkJobs({ db: base.db, clock }),
+      deliveryExpiryJob({ db: base.db, clock }),
     ]),
   )
+  const webhooks = stack.use(startInbox(base, engineDeps, engine))
   await announceSetup({ ...base, clock, newId })
   const closing = stack.move()
   return {
@@ -105,6 +109,7 @@ export async function createApp(options: {
         reconcileBranch(engineDeps, projectId, { kind: 'person' }, signal),
       wake: () => engine.wake(),
     },
+    webhooks,
     publishRoutes: engine.publishRoutes,
     signIn: await createSignIn({ ...base, clock, newId }),
     oidc: createOidc({ ...base, clock }),
@@ -112,6 +117,27 @@ export async function createApp(options: {
     instance: await createInstanceOperations(base, engine.booted),
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
   }
+}
+
+/** Deliveries of Git hosts make projects look at their branches, and nothing else. */
+function startInbox(base: Base, engineDeps: EngineDeps, engine: DeploymentEngine) {
+  return startWebhooks({
+    ...base,
+    clock,
+    newId,
+    log: base.log.child({ room: 'webhooks' }),
+    reconcile: async (projectId, push, signal) => {
+      const outcome = await reconcileBranch(
+        engineDeps,
+        projectId,
+        { kind: 'push', ...push },
+        signal,
+      )
+      engine.wake()
+      return outcome
+    },
+    lifecycle: () => Promise.resolve({ kind: 'ignored', reason: 'unsupported_event' }),
+  })
 }
 
 async function openBase(

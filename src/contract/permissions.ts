@@ -118,6 +118,11 @@ export const PERMISSIONS: { readonly [Id in RouteId]: Permission } = {
   'projects.reconcile': may('member', 'deployments:write', 'project'),
   'deployments.cancel': may('member', 'deployments:write', 'deployment'),
 
+  // What Git hosts delivered, and what was made of it
+  'deliveries.list': may('admin', 'projects:read'),
+  'deliveries.read': may('admin', 'projects:read'),
+  'deliveries.replay': may('admin', 'deployments:write'),
+
   // Organizations, who belongs to them, and who is asked to
   'organizations.list': signedIn,
   'organizations.create': may('owner', 'organization:write'),

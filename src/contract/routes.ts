@@ -1,6 +1,7 @@
 import { auditRoutes } from './audit-routes.ts'
 import { authRoutes } from './auth-routes.ts'
 import { clerkRoutes } from './clerk-routes.ts'
+import { deliveryRoutes } from './delivery-routes.ts'
 import { deploymentRoutes } from './deployment-routes.ts'
 import { identityRoutes } from './identity-routes.ts'
 import { instanceRoutes } from './instance-routes.ts'
@@ -13,6 +14,7 @@ import { tokenRoutes } from './token-routes.ts'
 export const ROUTES = {
   ...projectRoutes,
   ...deploymentRoutes,
+  ...deliveryRoutes,
   ...tokenRoutes,
   ...organizationRoutes,
   ...authRoutes,

@@ -211,3 +211,4 @@ export type {
   InstanceState,
 } from './deployment-tables.ts'
 export type { CredentialKind, GithubAccountType } from './integration-tables.ts'
+export type { DeliveryState, HookKind, StoredDeliveryFacts } from './webhook-tables.ts'

@@ -60,6 +60,20 @@ export interface BranchHeadTable {
 
 export type DeliveryState = 'received' | 'processed' | 'ignored' | 'failed'
 
+/** What else is known of a delivery. */
+export interface StoredDeliveryFacts {
+  /** The App that sent it, as a header says that is not signed. */
+  target_id: number | null
+  /** Which secret of the hook signed it. */
+  signed_with: 'current' | 'previous'
+  /** An earlier delivery had the same id and another body. */
+  guid_conflict: boolean
+  sender_id: number | null
+  sender_login: string | null
+  /** Why nothing can be made of its payload. */
+  problem: 'malformed' | 'unexpected_payload' | 'id_too_large' | 'invalid_ref' | null
+}
+
 /** The inbox of every provider. A delivery is here before its sender gets an answer. */
 export interface WebhookDeliveryTable {
   id: string
@@ -74,6 +88,7 @@ export interface WebhookDeliveryTable {
   ref: string | null
   before_commit: string | null
   head_commit: string | null
+  facts: StoredDeliveryFacts
   body_hash: string
   body_bytes: number
   body_sealed: string | null

@@ -5,6 +5,7 @@ import { inTransaction } from '../database/in-transaction.ts'
 import { requestDeployment } from '../deployments/request-deployment.ts'
 import { toIsoTime } from '../lib/clock.ts'
 import { newId } from '../lib/ids.ts'
+import { addDelivery } from '../webhooks/_test-hooks.ts'
 import { REPO, type TestApp, type TestBrowser } from './_test-app.ts'
 import { addToken } from './_test-people.ts'
 
@@ -50,6 +51,7 @@ export async function readOperations(test: TestApp): Promise<Operation[]> {
 const KIND_OF_PLACE = {
   projects: 'project',
   deployments: 'deployment',
+  deliveries: 'delivery',
   organizations: 'organization',
   members: 'member',
   invitations: 'invitation',
@@ -109,6 +111,7 @@ export async function buildScene(
     variable: name.toUpperCase(),
     organization: organizationId,
     deployment: await addDeployment(test, project),
+    delivery: await addDelivery(test.app.db, organizationId),
     member: victim.userId,
     session: owner.sessionId,
     token: (await addToken(test.app, organizationId)).id,

@@ -14,6 +14,7 @@ import { createLogger, silentLogger } from '../lib/logger.ts'
 import { createMailer } from '../mail/create-mailer.ts'
 import { createKeyring } from '../secrets/keyring.ts'
 import { createRedactor } from '../secrets/redactor.ts'
+import { readDelivery } from '../webhooks/list-deliveries.ts'
 import {
   addPerson,
   addToken,
@@ -61,6 +62,10 @@ export function testApp(db: Database, overrides: Partial<HttpApp> = {}): TestApp
         return Promise.resolve({ kind: 'unchanged', head: 'a'.repeat(40) })
       },
       wake: () => {},
+    },
+    webhooks: {
+      receive: () => Promise.reject(new Error('This test has no inbox')),
+      replay: ({ organizationId, id }) => readDelivery(db, organizationId, id),
     },
     publishRoutes: () => {
       published += 1

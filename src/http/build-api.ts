@@ -3,6 +3,7 @@ import { auditHandlers } from './audit-handlers.ts'
 import { authHandlers } from './auth-handlers.ts'
 import { clerkHandlers } from './clerk-handlers.ts'
 import { createApi, type Api } from './create-api.ts'
+import { deliveryHandlers } from './delivery-handlers.ts'
 import { deploymentHandlers } from './deployment-handlers.ts'
 import type { HttpApp } from './http-app.ts'
 import { identityHandlers } from './identity-handlers.ts'
@@ -26,6 +27,7 @@ export function buildApi(app: HttpApp, stopping: AbortSignal): Api {
       ...projectHandlers(app),
       ...projectSettingsHandlers(app),
       ...deploymentHandlers(app),
+      ...deliveryHandlers(app),
       ...tokenHandlers(app),
       ...meHandler(app),
       ...organizationHandlers(app),

@@ -1,12 +1,14 @@
 import { chmod, lstat, rm } from 'node:fs/promises'
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, ListenOptions } from 'node:net'
 import { join } from 'node:path'
 
 import { getRequestListener } from '@hono/node-server'
 
 import { OperationError, systemErrorCode } from '../lib/errors.ts'
+import type { HookName } from '../webhooks/find-hook.ts'
 import { buildApi } from './build-api.ts'
+import { createClientAddress, networkOf } from './client-address.ts'
 import type { Api, Channel } from './create-api.ts'
 import type { HttpApp } from './http-app.ts'
 
@@ -35,8 +37,8 @@ export async function createHttpServers(app: HttpApp): Promise<HttpServers> {
   const stopping = new AbortController()
   const api = buildApi(app, stopping.signal)
   const socket = operatorSocketPath(app.config.dataDirectory)
-  const operator = serverOf(api, 'operator')
-  const network = serverOf(api, 'network')
+  const operator = serverOf(listenerOf(api, 'operator'))
+  const network = serverOf(beforeApi(app, listenerOf(api, 'network')))
   await removeStaleSocket(socket)
   await listen(operator, { path: socket }, `socket ${socket}`)
   // The directory is private already; this is for a directory that somebody opened up.
@@ -59,12 +61,45 @@ export async function createHttpServers(app: HttpApp): Promise<HttpServers> {
   }
 }
 
-function serverOf(api: Api, channel: Channel): Server {
+type Listener = (request: IncomingMessage, response: ServerResponse) => void
+
+function listenerOf(api: Api, channel: Channel): Listener {
   const listener = getRequestListener((request, { incoming }) =>
     api.fetch(request, { channel, address: incoming.socket.remoteAddress ?? null }),
   )
-  const options = { maxHeaderSize: MAX_HEADER_BYTES }
-  const server = createServer(options, (request, response) => void listener(request, response))
+  return (request, response) => void listener(request, response)
+}
+
+/** Deliveries of Git hosts do not pass the API: their bodies are large, and proved by a signature alone. */
+function beforeApi({ config, webhooks }: HttpApp, api: Listener): Listener {
+  const clientAddress = createClientAddress(config.trustedProxies)
+  return (request, response) => {
+    const hook = hookOf(request.url ?? '')
+    if (hook === null) return api(request, response)
+    const forwardedFor = request.headers['x-forwarded-for']
+    const chain = Array.isArray(forwardedFor) ? forwardedFor.join(',') : (forwardedFor ?? null)
+    const address = clientAddress(request.socket.remoteAddress ?? null, chain)
+    void webhooks.receive(request, response, { hook, network: networkOf(address ?? '') })
+  }
+}
+
+const HOOK_PATH = /^\/hooks\/([^/]+)\/?$/
+
+/** The hook that an address names; null when it is the API's. */
+function hookOf(url: string): HookName | null {
+  const [path = ''] = url.split('?')
+  if (path === '/api/integrations/github/webhook') return 'environment'
+  const publicId = HOOK_PATH.exec(path)?.[1]
+  return publicId === undefined ? null : { publicId }
+}
+
+function serverOf(listener: Listener): Server {
+  const options = {
+    maxHeaderSize: MAX_HEADER_BYTES,
+    // How often deadlines are looked at; by default only each half minute.
+    connectionsCheckingInterval: 2000,
+  }
+  const server = createServer(options, listener)
   server.headersTimeout = 10_000
   server.requestTimeout = 30_000
   server.keepAliveTimeout = 5000

@@ -81,6 +81,9 @@ export const STATUS_OF_CODE: ReadonlyMap<string, ContentfulStatusCode> = new Map
   ['invitation.unreachable_address', 422],
   ['mail.not_configured', 409],
   ['mail.failed', 502],
+  ['delivery.not_found', 404],
+  // A thread could not be started or ended: another attempt gets a new one.
+  ['webhook.unreadable', 503],
   ['deployment.not_found', 404],
   ['deployment.not_cancellable', 409],
   ['deployment.nothing_to_deploy', 409],

@@ -14,6 +14,7 @@ import type { Mailer } from '../mail/create-mailer.ts'
 import type { Keyring } from '../secrets/keyring.ts'
 import type { Redactor } from '../secrets/redactor.ts'
 import type { Isolation } from '../spawner/spawner.ts'
+import type { Webhooks } from '../webhooks/start-webhooks.ts'
 
 /** What the API asks of the deployment engine. Requests are rows; after one it is woken. */
 export interface DeploymentCommands {
@@ -92,6 +93,7 @@ export interface HttpApp {
   /** Null when Clerk is not configured. */
   clerkSessions: ClerkSessions | null
   deployments: DeploymentCommands
+  webhooks: Webhooks
   events: DeploymentEvents
   logPlaces: InstanceLogPlaces
   instance: InstanceOperations

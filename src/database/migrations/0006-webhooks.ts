@@ -131,6 +131,7 @@ async function createDeliveries(db: Db): Promise<void> {
     .addColumn('ref', text)
     .addColumn('before_commit', text)
     .addColumn('head_commit', text)
+    .addColumn('facts', text, (c) => c.notNull())
     .addColumn('body_hash', text, (c) => c.notNull())
     .addColumn('body_bytes', 'integer', (c) => c.notNull())
     .addColumn('body_sealed', text)
@@ -147,7 +148,8 @@ async function createDeliveries(db: Db): Promise<void> {
     .addColumn('lease_expires_at', text)
     .addColumn('created_at', text, (c) => c.notNull())
     .addColumn('processed_at', text)
-    .addUniqueConstraint('webhook_deliveries_unique', ['hook_id', 'delivery_id'])
+    // Another body under the id of an earlier delivery is a delivery of its own: ids are not signed.
+    .addUniqueConstraint('webhook_deliveries_unique', ['hook_id', 'delivery_id', 'body_hash'])
     .execute()
   await index(db, 'webhook_deliveries', ['organization_id', 'id'])
   await index(db, 'webhook_deliveries', ['created_at'])
@@ -177,7 +179,7 @@ async function createOutcomes(db: Db): Promise<void> {
     .addColumn('created_at', text, (c) => c.notNull())
     .addUniqueConstraint('delivery_outcomes_unique', ['webhook_delivery_id', 'project_id'])
     .execute()
-  await index(db, 'delivery_outcomes', ['organization_id'])
+  await index(db, 'delivery_outcomes', ['organization_id', 'webhook_delivery_id'])
   await index(db, 'delivery_outcomes', ['project_id'])
   await index(db, 'delivery_outcomes', ['deployment_id'])
   // Refused calls are counted by hook and minute: who sends a million of them makes a row.
