@@ -204,7 +204,6 @@ interface JobTable {
 export type { Role, ProjectAccess } from './identity-tables.ts'
 export type { ActorKind, AuditOutcome } from './audit-tables.ts'
 export type {
-  DecisionTrigger,
   DecisionKind,
   DeploymentCause,
   DeploymentState,
