@@ -16,6 +16,7 @@ import {
   originUrl,
   secret,
 } from './config-values.ts'
+import { GITHUB } from './github-keys.ts'
 import { IDENTITY_PROVIDERS, PEOPLE } from './people-keys.ts'
 
 const PORT = integerBetween(1, 65_535)
@@ -238,6 +239,7 @@ export const CONFIG_KEYS = {
   ...DEADLINES,
   ...PEOPLE,
   ...IDENTITY_PROVIDERS,
+  ...GITHUB,
 }
 
 export type ConfigField = keyof typeof CONFIG_KEYS

@@ -6,6 +6,7 @@ import type { ConfigKey } from './config-key.ts'
 import { CONFIG_KEYS, type ConfigField } from './config-keys.ts'
 import { checkNames } from './config-names.ts'
 import { findContradictions } from './contradictions.ts'
+import { githubApiUrlOf } from './github-keys.ts'
 
 type ValueOf<Key> = Key extends ConfigKey<infer Value> ? Value : never
 
@@ -35,6 +36,12 @@ type Optional =
   | 'clerkIssuer'
   | 'clerkJwksUrl'
   | 'clerkJwtKey'
+  | 'githubAppId'
+  | 'githubAppClientId'
+  | 'githubAppClientSecret'
+  | 'githubAppPrivateKeyPath'
+  | 'githubAppPrivateKey'
+  | 'githubWebhookSecret'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -96,6 +103,7 @@ function decide(given: Given, env: Environment, host: HostFacts): Omit<Config, '
       path: join(dataDirectory, 'database', 'nanoscale.db'),
     },
     trafficBind: given.trafficBind ?? settled.bind,
+    githubApiUrl: given.githubApiUrl ?? githubApiUrlOf(settled.githubWebUrl),
     publicBaseUrl: given.publicBaseUrl ?? `http://localhost:${settled.port}`,
     trafficUrl:
       given.trafficUrl ??

@@ -1,7 +1,7 @@
-import { isIP } from 'node:net'
-
 import { CONFIG_KEYS, type ConfigField } from './config-keys.ts'
 import type { Config } from './config.ts'
+import { checkGithub } from './github-contradictions.ts'
+import { isLocalhost, isLoopbackHost } from './loopback.ts'
 
 interface Contradiction {
   field: ConfigField
@@ -15,6 +15,7 @@ export function findContradictions(config: Omit<Config, 'ignoredNames'>): Contra
     ...checkTrafficUrl(config),
     ...checkPorts(config),
     ...checkPairs(config),
+    ...checkGithub(config),
   ]
 }
 
@@ -86,14 +87,4 @@ function checkPorts({ bind, port, trafficBind, trafficPort }: Listeners): Contra
 
 function isAnyAddress(address: string): boolean {
   return address === '0.0.0.0' || address === '::'
-}
-
-function isLocalhost(host: string): boolean {
-  return host === 'localhost' || host.endsWith('.localhost')
-}
-
-/** Whether a host of a URL can only be this machine. */
-export function isLoopbackHost(host: string): boolean {
-  if (isLocalhost(host) || host === '[::1]') return true
-  return isIP(host) === 4 && host.startsWith('127.')
 }

@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.ts'
-import { isLoopbackHost } from '../config/contradictions.ts'
+import { isLoopbackHost } from '../config/loopback.ts'
 import type { Database } from '../database/database.ts'
 import type { Clock } from '../lib/clock.ts'
 import { checkDatabase } from './check-database.ts'

@@ -7,8 +7,10 @@ import type { Secret } from '../lib/secret.ts'
  * host's answer is checked before anything is believed.
  *
  * Failures are `OperationError`s: `github.unreachable` (network, 5xx, no answer in time), `github.rate_limited` (with
- * `retryAfterSeconds`), `github.refused` (a 401 or 403 that is not about limits), `github.not_found`, `github.gone`
- * (suspended or removed installation), `github.invalid_answer`.
+ * `retryAfterSeconds`), `github.refused` (a 401 or 403 that is not about limits; of a person's code or token: they have
+ * to authorize again), `github.app_refused` (OAuth, and it is about the App), `github.not_found`, `github.gone`
+ * (suspended or removed installation), `github.permission_missing`, `github.too_many_hooks`, `github.unusable_key`,
+ * `github.invalid_answer`; `source.host_not_allowed` for a site that is not among the allowed Git hosts.
  */
 export interface GithubHost {
   /** As the App itself (a signed JWT). */
@@ -68,10 +70,15 @@ export interface GithubHost {
   /**
    * A token of an installation for these repositories and permissions alone, kept while it is good for five minutes
    * more. Never wider than asked: an answer that is throws `github.wider_token` after revoking it. `null` repositories:
-   * all of the installation, for inventory (metadata:read) only.
+   * all of the installation, for inventory (metadata:read) only. An order for nothing is `github.invalid_order`.
    */
   mintToken(app: GithubApp, order: TokenOrder, signal: AbortSignal): Promise<InstallationToken>
   revokeToken(app: GithubApp, token: Secret, signal: AbortSignal): Promise<void>
+  /**
+   * What we know of an installation from elsewhere: unless it is active, its tokens are forgotten and everything about it
+   * is `github.gone` at once, without a request, until it is noted as active again. Kept in this process alone.
+   */
+  noteInstallation(app: GithubApp, installationId: number, state: InstallationState): void
 
   /** As an installation. */
   listRepositories(
@@ -219,6 +226,8 @@ export interface UserTokens {
   refreshToken: Secret | null
   refreshExpiresAt: string | null
 }
+
+export type InstallationState = 'active' | 'suspended' | 'removed'
 
 export interface TokenOrder {
   installationId: number

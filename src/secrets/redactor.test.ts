@@ -74,6 +74,15 @@ describe('redact()', () => {
     assert.equal(redactor.redact('say sesame-opex'), 'say sesame-opex')
   })
 
+  it('leaves what was removed from it, and finds it again when it is added', () => {
+    const redactor = redactorOf(TOKEN, 'sesame-open')
+    assert.equal(redactor.redact(TOKEN), '[secret]')
+    redactor.remove(TOKEN)
+    assert.equal(redactor.redact(`${TOKEN} sesame-open`), `${TOKEN} [secret]`)
+    redactor.add(new Secret(TOKEN))
+    assert.equal(redactor.redact(TOKEN), '[secret]')
+  })
+
   it('removes overlapping secrets whole, and the longer of two that begin alike', () => {
     assert.equal(redactorOf('abcdefg', 'efghijk').redact('-abcdefghijk-'), '-[secret]-')
     assert.equal(redactorOf('abcdef', 'abcdefgh').redact('abcdefgh abcdef'), '[secret] [secret]')

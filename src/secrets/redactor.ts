@@ -5,6 +5,8 @@ import { formsOf, SHORTEST_FORM } from './secret-forms.ts'
 export interface Redactor {
   /** From now on, also in streams that are open. Values under 6 characters are ignored. */
   add(value: string | Secret): void
+  /** For a value that opens nothing any more. */
+  remove(value: string | Secret): void
   redact(text: string): string
   /** For text that arrives in pieces: a secret that lies across several of them is found too. */
   stream(): RedactedStream
@@ -18,6 +20,7 @@ export interface RedactedStream {
 
 export function createRedactor(): Redactor {
   const forms = new Set<string>()
+  let changes = 0
   let matcher: Matcher = {
     version: 0,
     pattern: null,
@@ -26,20 +29,30 @@ export function createRedactor(): Redactor {
     longest: 0,
   }
   const current = (): Matcher => {
-    if (matcher.version !== forms.size) matcher = createMatcher(forms)
+    if (matcher.version !== changes) matcher = createMatcher(forms, changes)
     return matcher
   }
   return {
     add: (value) => {
-      for (const form of formsOf(value instanceof Secret ? value.reveal() : value)) forms.add(form)
+      const before = forms.size
+      for (const form of formsOf(textOf(value))) forms.add(form)
+      if (forms.size !== before) changes += 1
+    },
+    remove: (value) => {
+      for (const form of formsOf(textOf(value))) forms.delete(form)
+      changes += 1
     },
     redact: (text) => cover(text, findSecrets(current(), text, 0), text.length, 0).text,
     stream: () => createStream(current),
   }
 }
 
+function textOf(value: string | Secret): string {
+  return value instanceof Secret ? value.reveal() : value
+}
+
 interface Matcher {
-  /** How many forms it knows. */
+  /** How often the forms had changed when it was made. */
   version: number
   /**
    * Finds where a form may begin: the first characters of all of them, as one alternation. The whole forms would be
@@ -51,14 +64,14 @@ interface Matcher {
   longest: number
 }
 
-function createMatcher(forms: ReadonlySet<string>): Matcher {
+function createMatcher(forms: ReadonlySet<string>, version: number): Matcher {
   // Longest first, so that the first that fits is the one that covers most.
   const sorted = [...forms].sort((a, b) => b.length - a.length)
   const byPrefix = Map.groupBy(sorted, (form) => form.slice(0, SHORTEST_FORM))
   const byFirst = Map.groupBy(sorted, (form) => form.charAt(0))
   const alternatives = [...byPrefix.keys()].map((prefix) => RegExp.escape(prefix))
   return {
-    version: forms.size,
+    version,
     pattern: sorted.length === 0 ? null : new RegExp(alternatives.join('|'), 'g'),
     byPrefix,
     byFirst,
