@@ -13,6 +13,7 @@ import { toIsoTime } from '../lib/clock.ts'
 import { readInstanceSecret } from '../secrets/instance-secret.ts'
 import { organizationOf, type Handlers, type RequestFacts, type StreamEvent } from './handler.ts'
 import type { HttpApp } from './http-app.ts'
+import { pageOfRows } from './page-of-rows.ts'
 
 type AuditHandlers = Pick<Handlers, 'audit.list' | 'audit.export' | 'audit.verify'>
 type AuditDeps = Pick<HttpApp, 'db' | 'clock' | 'newId' | 'keyring'>
@@ -27,8 +28,8 @@ export function auditHandlers(app: AuditDeps): AuditHandlers {
       const scope = scopeOf(request)
       const page = { order: 'newest', after: cursor ?? null, limit: limit + 1 } as const
       const rows = await listAuditEvents(app.db, scope, filterOf(query), page)
-      const items = rows.slice(0, limit).map((row) => viewOf(row, scope))
-      return { items, next_cursor: rows.length > limit ? (items.at(-1)?.id ?? null) : null }
+      const { rows: shown, next_cursor } = pageOfRows(rows, limit)
+      return { items: shown.map((row) => viewOf(row, scope)), next_cursor }
     },
     'audit.export': async ({ query }, request) => {
       const scope = scopeOf(request)

@@ -10,6 +10,7 @@ import { PROJECT_OUTCOMES } from '../webhooks/look-at-projects.ts'
 import { IGNORE_REASONS } from '../webhooks/plan-delivery.ts'
 import { organizationOf, type Handlers } from './handler.ts'
 import type { HttpApp } from './http-app.ts'
+import { pageOfRows } from './page-of-rows.ts'
 
 type DeliveryHandlers = Pick<Handlers, 'deliveries.list' | 'deliveries.read' | 'deliveries.replay'>
 type Details = RouteOutput<Routes['deliveries.read']>
@@ -22,8 +23,8 @@ export function deliveryHandlers(app: Pick<HttpApp, 'db' | 'webhooks'>): Deliver
       const page = { after: cursor ?? null, limit: limit + 1 }
       const filter = { state, projectId }
       const found = await listDeliveries(app.db, organizationOf(request), filter, page)
-      const items = found.slice(0, limit).map(viewOf)
-      return { items, next_cursor: found.length > limit ? (items.at(-1)?.id ?? null) : null }
+      const { rows, next_cursor } = pageOfRows(found, limit)
+      return { items: rows.map(viewOf), next_cursor }
     },
     'deliveries.read': async ({ params }, request) =>
       detailsOf(params.id, await readDelivery(app.db, organizationOf(request), params.id)),

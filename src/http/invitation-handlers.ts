@@ -8,12 +8,8 @@ import {
   lockOpenInvitation,
   type OpenInvitation,
 } from '../identity/accept-invitation.ts'
-import {
-  createInvitation,
-  hashInvitationToken,
-  listInvitations,
-  revokeInvitation,
-} from '../identity/invitations.ts'
+import { hashToken } from '../identity/hash-token.ts'
+import { createInvitation, listInvitations, revokeInvitation } from '../identity/invitations.ts'
 import { createPerson, findPersonByEmail, type Person } from '../identity/people.ts'
 import { createSession } from '../identity/sign-in/sessions.ts'
 import { OperationError } from '../lib/errors.ts'
@@ -22,6 +18,7 @@ import { refuseFurtherPeople } from './further-people.ts'
 import { askingPersonOf, organizationOf, type Handlers, type RequestFacts } from './handler.ts'
 import type { HttpApp } from './http-app.ts'
 import { jsonResponse } from './json-response.ts'
+import { pageOfRows } from './page-of-rows.ts'
 
 type InvitationHandlers = Pick<
   Handlers,
@@ -48,11 +45,9 @@ function ownerHandlers(app: Deps) {
     'invitations.list': async ({ query }, request) => {
       const page = { after: query.cursor ?? null, limit: query.limit + 1 }
       const rows = await listInvitations(app.db, organizationOf(request), page)
-      const items = rows
-        .slice(0, query.limit)
-        .map(({ inviter_name, ...row }) => ({ ...row, invited_by: inviter_name }))
-      const more = rows.length > query.limit
-      return { items, next_cursor: more ? (items.at(-1)?.id ?? null) : null }
+      const { rows: shown, next_cursor } = pageOfRows(rows, query.limit)
+      const items = shown.map(({ inviter_name, ...row }) => ({ ...row, invited_by: inviter_name }))
+      return { items, next_cursor }
     },
     'invitations.create': async ({ body }, request) => {
       await refuseFurtherPeople(app)
@@ -114,14 +109,14 @@ async function sendMail(
 function guestHandlers(app: Deps) {
   return {
     'invitations.read': async ({ body }) => {
-      const invitation = await findOpenInvitation(app.db, app, hashInvitationToken(body.token))
+      const invitation = await findOpenInvitation(app.db, app, hashToken(body.token))
       const { organization, role, email, expires_at } = invitation
       const account_exists = (await findPersonByEmail(app.db, email)) !== undefined
       return { organization: organization.name, role, email, account_exists, expires_at }
     },
     'invitations.accept': async ({ body }, request) => {
       await refuseFurtherPeople(app)
-      const tokenHash = hashInvitationToken(body.token)
+      const tokenHash = hashToken(body.token)
       const invitation = await findOpenInvitation(app.db, app, tokenHash)
       const person = await findPersonByEmail(app.db, invitation.email)
       refuseOtherPerson(invitation, person, request)

@@ -18,6 +18,7 @@ import {
 import { refuseFurtherPeople } from './further-people.ts'
 import { askingPersonOf, organizationOf, type Handlers, type RequestFacts } from './handler.ts'
 import type { HttpApp } from './http-app.ts'
+import { pageOfRows } from './page-of-rows.ts'
 
 type OrganizationHandlers = Pick<
   Handlers,
@@ -42,9 +43,8 @@ function recordHandlers(app: Deps) {
     'organizations.list': async ({ query }, request) => {
       const page = { after: query.cursor ?? null, limit: query.limit + 1 }
       const rows = await visibleOrganizations(app, request, page)
-      const items = rows.slice(0, query.limit).map(({ role, ...row }) => ({ ...view(row), role }))
-      const more = rows.length > query.limit
-      return { items, next_cursor: more ? (items.at(-1)?.id ?? null) : null }
+      const { rows: shown, next_cursor } = pageOfRows(rows, query.limit)
+      return { items: shown.map(({ role, ...row }) => ({ ...view(row), role })), next_cursor }
     },
     'organizations.create': async ({ body }, request) => {
       await refuseFurtherPeople(app)

@@ -14,6 +14,7 @@ import {
   type RequestFacts,
 } from './handler.ts'
 import type { HttpApp } from './http-app.ts'
+import { pageOfRows } from './page-of-rows.ts'
 
 type TokenHandlers = Pick<Handlers, 'tokens.list' | 'tokens.create' | 'tokens.revoke'>
 
@@ -23,9 +24,8 @@ export function tokenHandlers(app: Pick<HttpApp, 'db' | 'clock' | 'newId'>): Tok
       const of = query.mine === 'true' ? ownTokens(request) : manageableTokens(request)
       const page = { after: query.cursor ?? null, limit: query.limit + 1, of }
       const rows = await listApiTokens(app.db, organizationOf(request), page)
-      const items = rows.slice(0, query.limit).map(view)
-      const more = rows.length > query.limit
-      return { items, next_cursor: more ? (items.at(-1)?.id ?? null) : null }
+      const { rows: shown, next_cursor } = pageOfRows(rows, query.limit)
+      return { items: shown.map(view), next_cursor }
     },
     'tokens.create': async ({ body }, request) => {
       const { record, token } = await createApiToken(app, organizationOf(request), {

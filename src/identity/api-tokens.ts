@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 
 import type { Selectable } from 'kysely'
 
@@ -11,6 +11,7 @@ import { toIsoTime, type Clock } from '../lib/clock.ts'
 import { OperationError } from '../lib/errors.ts'
 import type { NewId } from '../lib/ids.ts'
 import { confirmRole } from './confirm-role.ts'
+import { hashToken } from './hash-token.ts'
 import { lockOrganization } from './organizations.ts'
 import { exceedsMaker, planExpiry, planScopes } from './plan-token.ts'
 
@@ -59,7 +60,7 @@ export async function createApiToken(
 ): Promise<{ record: ApiToken; token: string }> {
   const { maker, name } = input
   const token = `nsk_${randomBytes(32).toString('base64url')}`
-  const token_hash = hashApiToken(token)
+  const token_hash = hashToken(token)
   return await inTransaction(deps.db, async (tx) => {
     // Whoever revokes the token that asks, or ends its maker's membership, finds this one too.
     await lockOrganization(tx, organizationId)
@@ -244,9 +245,4 @@ async function revoke(
   for (const child of children) {
     await revoke(deps, tx, { organizationId, token: child, by, because: token })
   }
-}
-
-/** sha256 of a token in hex, as the database holds it: the token is 256 random bits. */
-export function hashApiToken(token: string): string {
-  return createHash('sha256').update(token).digest('hex')
 }

@@ -1,6 +1,6 @@
 import type { Database } from '../database/database.ts'
 import { toIsoTime, type Clock } from '../lib/clock.ts'
-import { hashApiToken } from './api-tokens.ts'
+import { hashToken } from './hash-token.ts'
 import { readMembership } from './memberships.ts'
 import { readOrganization } from './organizations.ts'
 import type { Membership, Principal } from './principal.ts'
@@ -20,7 +20,7 @@ export async function authenticateToken(
     .selectFrom('api_tokens')
     .select(['id', 'name', 'organization_id', 'created_by_user_id', 'scopes'])
     .select(['expires_at', 'revoked_at', 'last_used_at'])
-    .where('token_hash', '=', hashApiToken(token))
+    .where('token_hash', '=', hashToken(token))
     .executeTakeFirst()
   if (row === undefined || row.revoked_at !== null) return null
   const now = deps.clock.now()

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 
 import type { Actor } from '../audit/actor.ts'
 import { recordAuditEvent } from '../audit/record-audit-event.ts'
@@ -9,6 +9,7 @@ import { toIsoTime, type Clock } from '../lib/clock.ts'
 import { OperationError } from '../lib/errors.ts'
 import type { NewId } from '../lib/ids.ts'
 import { confirmRole } from './confirm-role.ts'
+import { hashToken } from './hash-token.ts'
 import { checkProjectIds, CLERK_ADDRESS_SUFFIX } from './members.ts'
 import { lockOrganization } from './organizations.ts'
 import { normalizeEmail } from './people.ts'
@@ -56,11 +57,6 @@ const COLUMNS = [
   'invitation.expires_at',
 ] as const
 
-/** sha256 of an invitation's token in hex, as the database holds it: the token is 256 random bits. */
-export function hashInvitationToken(token: string): string {
-  return createHash('sha256').update(token).digest('hex')
-}
-
 /**
  * Invites an address for seven days, in place of an open invitation of the same address. The token is in this answer
  * alone. Throws `invitation.already_member`, `invitation.too_many`, `invitation.too_often`,
@@ -73,7 +69,7 @@ export async function createInvitation(
 ): Promise<{ invitation: Invitation; token: string; organizationName: string }> {
   const email = invitedEmail(input.email)
   const token = randomBytes(32).toString('base64url')
-  const token_hash = hashInvitationToken(token)
+  const token_hash = hashToken(token)
   const now = deps.clock.now()
   return await inTransaction(deps.db, async (tx) => {
     const { name } = await lockOrganization(tx, organizationId)

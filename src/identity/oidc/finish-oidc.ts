@@ -9,7 +9,7 @@ import { isOperationError } from '../../lib/errors.ts'
 import type { NewId } from '../../lib/ids.ts'
 import type { Keyring } from '../../secrets/keyring.ts'
 import { acceptInvitationInTransaction, lockOpenInvitation } from '../accept-invitation.ts'
-import { hashInvitationToken } from '../invitations.ts'
+import { hashToken } from '../hash-token.ts'
 import { takeOauthState } from '../oauth-states.ts'
 import { createPerson, readPerson } from '../people.ts'
 import { safeReturnPath } from '../return-path.ts'
@@ -139,7 +139,7 @@ async function makePerson(
   subject: OidcSubject,
   request: OidcRequest,
 ): Promise<{ id: string; email: string }> {
-  const tokenHash = hashInvitationToken(request.invitationToken ?? '')
+  const tokenHash = hashToken(request.invitationToken ?? '')
   const { email } = await lockOpenInvitation(deps, tx, tokenHash)
   const name = subject.name ?? email.slice(0, email.indexOf('@'))
   const { id } = await createPerson(deps, tx, { email, name, passwordHash: null })
@@ -156,7 +156,7 @@ async function acceptAsKnown(
   input: { person: { id: string; email: string }; by: Actor; token: string },
 ): Promise<boolean> {
   const { person, by } = input
-  const tokenHash = hashInvitationToken(input.token)
+  const tokenHash = hashToken(input.token)
   const { email } = await lockOpenInvitation(deps, tx, tokenHash)
   if (email !== person.email) return false
   try {

@@ -2,7 +2,7 @@ import type { CleanedWhere, CustomAdapter } from 'better-auth/adapters'
 import type { Kysely, SelectQueryBuilder } from 'kysely'
 
 import type { Database } from '../../database/database.ts'
-import { hashSessionToken } from './sessions.ts'
+import { hashToken } from '../hash-token.ts'
 
 type Row = Record<string, unknown>
 type Tables = Record<string, Row>
@@ -160,7 +160,7 @@ function isToken(model: string, { field }: { field: string }): boolean {
 
 function hashed(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(hashed)
-  return typeof value === 'string' ? hashSessionToken(value) : value
+  return typeof value === 'string' ? hashToken(value) : value
 }
 
 function stored(model: string, data: Row): Row {

@@ -1,9 +1,10 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 
 import type { Database, Tx } from '../../database/database.ts'
 import { toIsoTime, type Clock } from '../../lib/clock.ts'
 import { OperationError } from '../../lib/errors.ts'
 import type { NewId } from '../../lib/ids.ts'
+import { hashToken } from '../hash-token.ts'
 import type { SessionCookies } from './session-cookie.ts'
 
 const RECENT_MS = 15 * 60 * 1000
@@ -31,11 +32,6 @@ export interface SessionFacts {
   user_agent: string | null
 }
 
-/** sha256 of a session's token in hex, as the database holds it: the token is random, so a plain hash is enough. */
-export function hashSessionToken(token: string): string {
-  return createHash('sha256').update(token).digest('hex')
-}
-
 /**
  * Whose session a `Cookie` header names; null when it names none, an expired one, or one of a deleted person. A session
  * with less than half of its life left is renewed.
@@ -52,7 +48,7 @@ export async function authenticateSession(
     .innerJoin('users', 'users.id', 'sessions.user_id')
     .select(['sessions.id', 'sessions.user_id', 'sessions.expires_at', 'sessions.updated_at'])
     .select(['users.name', 'users.email'])
-    .where('sessions.token', '=', hashSessionToken(token))
+    .where('sessions.token', '=', hashToken(token))
     .where('sessions.expires_at', '>', toIsoTime(now))
     .where('users.deleted_at', 'is', null)
     .executeTakeFirst()
@@ -100,7 +96,7 @@ export async function createSession(
     .values({
       id: sessionId,
       user_id: userId,
-      token: hashSessionToken(token),
+      token: hashToken(token),
       expires_at: toIsoTime(now + deps.cookies.lifetimeMs),
       ip_address: from.ipAddress,
       user_agent: from.userAgent?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,

@@ -1,9 +1,9 @@
 import { inTransaction } from '../../database/in-transaction.ts'
 import { isOperationError } from '../../lib/errors.ts'
+import { hashToken } from '../hash-token.ts'
 import { findPersonByEmail, type Person } from '../people.ts'
 import type { LibraryAnswer } from './create-sign-in.ts'
 import { knownBrowserId, rememberBrowser } from './known-browser.ts'
-import { hashSessionToken } from './sessions.ts'
 import {
   actorOfPerson,
   auditPerson,
@@ -111,5 +111,5 @@ async function noteFailure(
 async function endSessionOf(deps: SignInDeps, request: BrowserRequest): Promise<void> {
   const token = deps.signIn.cookies.read(request.cookieHeader)
   if (token === null) return
-  await deps.db.deleteFrom('sessions').where('token', '=', hashSessionToken(token)).execute()
+  await deps.db.deleteFrom('sessions').where('token', '=', hashToken(token)).execute()
 }
