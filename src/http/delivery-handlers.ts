@@ -23,8 +23,8 @@ export function deliveryHandlers(app: Pick<HttpApp, 'db' | 'webhooks'>): Deliver
       const page = { after: cursor ?? null, limit: limit + 1 }
       const filter = { state, projectId }
       const found = await listDeliveries(app.db, organizationOf(request), filter, page)
-      const { rows, next_cursor } = pageOfRows(found, limit)
-      return { items: rows.map(viewOf), next_cursor }
+      const { rows, next_cursor } = pageOfRows(found.map(viewOf), limit)
+      return { items: rows, next_cursor }
     },
     'deliveries.read': async ({ params }, request) =>
       detailsOf(params.id, await readDelivery(app.db, organizationOf(request), params.id)),
