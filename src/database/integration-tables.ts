@@ -83,6 +83,9 @@ export interface GithubInstallationTable extends InstallationFacts {
   removed_at: string | null
   synced_at: string | null
   sync_error: string | null
+  /** Whose turn it is to read its repositories; without a token, when the sweep may try again after a failure. */
+  sync_token: string | null
+  sync_until: string | null
   updated_at: string
 }
 

@@ -6,10 +6,15 @@ import type { NewId } from '../lib/ids.ts'
 import type { Keyring } from '../secrets/keyring.ts'
 import { INSTANCE } from '../secrets/sealed-columns.ts'
 
-/** How long somebody may take at the other site. */
+/** How long somebody may take at the other site, unless said otherwise. */
 export const OAUTH_STATE_MS = 10 * 60 * 1000
 
-export type OauthPurpose = 'oidc.sign_in' | 'oidc.link'
+export type OauthPurpose =
+  | 'oidc.sign_in'
+  | 'oidc.link'
+  | 'github.connect'
+  | 'github.install'
+  | 'github.manifest'
 
 interface OauthStateDeps {
   db: Database
@@ -22,7 +27,7 @@ interface OauthStateDeps {
 interface OauthTrip {
   /** As the other site gives it back; only its hash is stored. */
   state: string
-  /** Of a cookie that only the browser has which began the trip. */
+  /** Of a cookie that only the browser has which began the trip, or the id of its session. */
   binding: string
   /** Who is signed in; null when nobody is, or it does not matter. */
   userId: string | null
@@ -36,7 +41,7 @@ export function randomOauthValue(): string {
 /** Notes that somebody leaves for another site with `request`. */
 export async function storeOauthState(
   deps: OauthStateDeps,
-  trip: OauthTrip & { purpose: OauthPurpose; request: object },
+  trip: OauthTrip & { purpose: OauthPurpose; request: object; lifetimeMs?: number },
 ): Promise<void> {
   const id = deps.newId()
   const now = deps.clock.now()
@@ -50,7 +55,7 @@ export async function storeOauthState(
       user_id: trip.userId,
       request_sealed: deps.keyring.seal(JSON.stringify(trip.request), contextOf(id)),
       created_at: toIsoTime(now),
-      expires_at: toIsoTime(now + OAUTH_STATE_MS),
+      expires_at: toIsoTime(now + (trip.lifetimeMs ?? OAUTH_STATE_MS)),
       used_at: null,
     })
     .execute()

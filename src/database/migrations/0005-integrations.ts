@@ -127,6 +127,8 @@ async function createInstallations(db: Db): Promise<void> {
     .addColumn('removed_at', text)
     .addColumn('synced_at', text)
     .addColumn('sync_error', text)
+    .addColumn('sync_token', text)
+    .addColumn('sync_until', text)
     .addColumn('updated_at', text, (c) => c.notNull())
     .execute()
   await index(db, 'github_installations', ['organization_id'])
