@@ -50,7 +50,8 @@ after(async () => {
 function deps(other: { origin?: string; password?: string; hosts?: string[] } = {}): SourceDeps {
   const { origin = github.webUrl, password = token, hosts = [github.hostEntry] } = other
   return machine.sourceDeps(hosts, {
-    credentials: {
+    linked: {
+      readHead: () => Promise.resolve({ kind: 'ask_git' }),
       forProject: ({ projectId, repoUrl }) => {
         const credential = { origin, username: 'x-access-token', password: new Secret(password) }
         return Promise.resolve(projectId === 'project-1' ? { repoUrl, credential } : null)

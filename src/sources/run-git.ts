@@ -104,11 +104,11 @@ export async function withRetries<Result>(
 
 /** Asks where the repository is and with which credential, resolves its host once and pins what the guard allowed. */
 export async function openRemote(
-  deps: Pick<SourceDeps, 'gitHosts' | 'lookup' | 'credentials'>,
+  deps: Pick<SourceDeps, 'gitHosts' | 'lookup' | 'linked'>,
   source: Source,
   signal: AbortSignal,
 ): Promise<GitRemote> {
-  const access = (await deps.credentials?.forProject(source, signal)) ?? null
+  const access = (await deps.linked?.forProject(source, signal)) ?? null
   const { repoUrl, credential } = access ?? { repoUrl: source.repoUrl, credential: null }
   const repository: RepositoryUrl = parseRepositoryUrl(repoUrl, deps.gitHosts)
   const addresses = await resolveOutbound(deps, repository)

@@ -14,7 +14,7 @@ export interface SourceDeps {
   newId: NewId
   lookup: Lookup
   /** Left out: only what everybody may read can be read. */
-  credentials?: SourceCredentials
+  linked?: LinkedRepositories
   limits?: Partial<SourceLimits>
 }
 
@@ -65,11 +65,17 @@ export interface SourceAccess {
   credential: GitCredential
 }
 
-/** What private repositories are read with. */
-export interface SourceCredentials {
+/** Repositories that are known to an integration, which says where they are and what they are read with. */
+export interface LinkedRepositories {
   /**
    * Asked just before each connection, so that a credential may be short-lived; null when the project's repository needs
    * none. Throws when there must be one and it cannot be had.
    */
   forProject(source: Source, signal: AbortSignal): Promise<SourceAccess | null>
+  /** The head of a branch by the host's own API; `ask_git` where that does not know, or should be spared. */
+  readHead(
+    source: Source,
+    branch: string,
+    signal: AbortSignal,
+  ): Promise<{ kind: 'found'; sha: string } | { kind: 'branch_gone' } | { kind: 'ask_git' }>
 }
