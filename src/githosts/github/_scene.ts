@@ -1,9 +1,5 @@
 import type { CreatedApp } from '../../../test/fake-github/controls/app-controls.ts'
-import {
-  startFakeGithub,
-  type FakeGithub,
-  type FakeGithubOptions,
-} from '../../../test/fake-github/start-fake-github.ts'
+import { startFakeGithub, type FakeGithub } from '../../../test/fake-github/start-fake-github.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { silentLogger } from '../../lib/logger.ts'
@@ -61,12 +57,10 @@ export function toGithubApp(
  * Ada owns acme and its private repository acme/shop, Bob is a member; an App of hers is installed on all of acme.
  * Everything ends when it is disposed of.
  */
-export async function startScene(
-  options: { clock?: Clock; fake?: FakeGithubOptions; host?: Partial<GithubHostDeps> } = {},
-) {
+export async function startScene(options: { clock?: Clock; hookUrl?: string } = {}) {
   await using stack = new AsyncDisposableStack()
   const clock = options.clock ?? systemClock
-  const fake = stack.use(await startFakeGithub({ clock, ...options.fake }))
+  const fake = stack.use(await startFakeGithub({ clock }))
   fake.addUser({ login: 'ada' })
   fake.addUser({ login: 'bob' })
   fake.addOrganization({ login: 'acme', members: { ada: 'admin', bob: 'member' } })
@@ -82,12 +76,11 @@ export async function startScene(
     permissions: { contents: 'read', repository_hooks: 'write', statuses: 'write' },
     events: ['push'],
     callbackUrls: ['http://127.0.0.1:1/callback'],
+    ...(options.hookUrl === undefined ? {} : { hook: { url: options.hookUrl, secret: 's' } }),
   })
   const installation = fake.installApp(created, 'acme')
   const redactor = createRedactor()
-  const host = stack.use(
-    createHost({ clock, redactor, gitHosts: [fake.hostEntry], ...options.host }),
-  )
+  const host = stack.use(createHost({ clock, redactor, gitHosts: [fake.hostEntry] }))
   const closing = stack.move()
   return {
     fake,

@@ -89,7 +89,8 @@ async function* listInstallations(
 
 /** Not filtered by `status`: GitHub counts those that got no answer neither as failure nor as success. */
 async function* listDeliveries(get: (path: string) => Promise<Answer>, since: string) {
-  const sinceMs = Date.parse(since)
+  // GitHub tells no milliseconds.
+  const sinceMs = Math.floor(Date.parse(since) / 1000) * 1000
   for await (const answer of paginate('/app/hook/deliveries?per_page=100', get)) {
     for (const delivery of read('list deliveries', answer, z.array(deliveryShape))) {
       const facts = toDeliveryFacts(delivery)

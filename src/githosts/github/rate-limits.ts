@@ -50,7 +50,9 @@ function keep<Value>(map: Map<string, Value>, key: string, value: Value): void {
   if (oldest !== undefined) map.delete(oldest)
 }
 
-function readBudget({ header }: Received): RateBudget | null {
+function readBudget({ status, header }: Received): RateBudget | null {
+  // Whoever is not known has the limit of strangers.
+  if (status === 401) return null
   const resource = header('x-ratelimit-resource')
   if (resource !== null && resource !== 'core') return null
   const limit = readNumber(header('x-ratelimit-limit'))
