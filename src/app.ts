@@ -1,6 +1,4 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { unescape } from 'node:querystring'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { auditRetentionJob } from './audit/prune-audit.ts'
@@ -8,6 +6,8 @@ import { startAuditSealing } from './audit/start-audit-sealing.ts'
 import { createBuilds } from './builds/create-builds.ts'
 import { readToolchain } from './builds/toolchain.ts'
 import type { Config } from './config/config.ts'
+import { readGithubApp } from './config/github-app.ts'
+import { secretsOf } from './config/secrets-of.ts'
 import type { Database } from './database/database.ts'
 import { migrateToLatest } from './database/migrate.ts'
 import { openDatabase } from './database/open-database.ts'
@@ -19,17 +19,26 @@ import { instanceJobs } from './deployments/instance-jobs.ts'
 import type { InstanceLogPlaces } from './deployments/instance-logs.ts'
 import { reconcileBranch } from './deployments/reconcile-branch.ts'
 import { examine } from './doctor/examine.ts'
+import type { GithubHost } from './githosts/github-host.ts'
+import { createGithubHost } from './githosts/github/create-github-host.ts'
 import { clerkJobs, createClerk } from './identity/clerk/create-clerk.ts'
 import { identityExpiryJob } from './identity/expire-identity-records.ts'
 import { createOidc } from './identity/oidc/create-oidc.ts'
 import { ensureDefaultOrganization } from './identity/organizations.ts'
 import { announceSetup } from './identity/setup.ts'
 import { createSignIn } from './identity/sign-in/create-sign-in.ts'
+import { ensureEnvironmentApp, type EnvironmentApp } from './integrations/environment-app.ts'
+import { checkGithubApps } from './integrations/examine-apps.ts'
+import { createGithubRepositories } from './integrations/github-repositories.ts'
+import { handleLifecycle } from './integrations/handle-lifecycle.ts'
+import { createLinkedSources } from './integrations/linked-sources.ts'
+import { installationSweepJob } from './integrations/sweep-installations.ts'
 import { systemClock, toIsoTime } from './lib/clock.ts'
 import { createFaultPoint, FAULT_POINT_FILE } from './lib/fault-point.ts'
 import { readHostId } from './lib/host-id.ts'
 import { newId } from './lib/ids.ts'
 import type { Logger } from './lib/logger.ts'
+import { readVersion } from './lib/program-version.ts'
 import { createMailer } from './mail/create-mailer.ts'
 import { createProcessRuntime } from './runtimes/process/process-runtime.ts'
 import { keyStatus } from './secrets/key-status.ts'
@@ -41,7 +50,7 @@ import { unlockKeyring } from './secrets/unlock-keyring.ts'
 import { createSources } from './sources/create-sources.ts'
 import { systemLookup } from './sources/outbound-guard.ts'
 import { uidOf } from './spawner/accounts.ts'
-import { createBuildAccounts } from './spawner/build-accounts.ts'
+import { createBuildAccounts, endBuildAccounts } from './spawner/build-accounts.ts'
 import { connectSpawner } from './spawner/spawner-client.ts'
 import type { Spawner } from './spawner/spawner.ts'
 import { deriveRouteTable } from './traffic/derive-route-table.ts'
@@ -67,6 +76,9 @@ interface Base {
   traffic: TrafficClient
   hostId: string
   logPlaces: InstanceLogPlaces
+  github: GithubHost
+  /** Null when the operator configured none. */
+  environmentApp: EnvironmentApp | null
 }
 
 /**
@@ -84,6 +96,8 @@ export async function createApp(options: {
   const clerk = await createClerkParts(base)
   // Before whatever records events, so that it ends after it, with a last sealing.
   stack.use(startAuditSealing({ ...base, clock, log: base.log.child({ room: 'audit' }) }))
+  const log = base.log.child({ room: 'github' })
+  const githubRepositories = stack.use(createGithubRepositories({ ...base, clock, newId, log }))
   const engineDeps = await createEngineDeps(base)
   const engine = stack.use(
     startDeploymentEngine(engineDeps, (deps) => [
@@ -93,6 +107,8 @@ export async function createApp(options: {
       identityExpiryJob({ ...base, clock }),
       ...clerkJobs({ db: base.db, clock }),
       deliveryExpiryJob({ db: base.db, clock }),
+      installationSweepJob({ ...base, clock, newId }),
+      ...githubRepositories.jobs,
     ]),
   )
   const webhooks = stack.use(startInbox(base, engineDeps, engine))
@@ -110,6 +126,7 @@ export async function createApp(options: {
       wake: () => engine.wake(),
     },
     webhooks,
+    githubRepositories,
     publishRoutes: engine.publishRoutes,
     signIn: await createSignIn({ ...base, clock, newId }),
     oidc: createOidc({ ...base, clock }),
@@ -136,7 +153,15 @@ function startInbox(base: Base, engineDeps: EngineDeps, engine: DeploymentEngine
       engine.wake()
       return outcome
     },
-    lifecycle: () => Promise.resolve({ kind: 'ignored', reason: 'unsupported_event' }),
+    lifecycle: async (event, signal) => {
+      const end = await handleLifecycle({ ...base, clock, newId }, event, signal)
+      if (end.kind === 'ignored') return end
+      for (const projectId of end.resumed) {
+        await reconcileBranch(engineDeps, projectId, { kind: 'timer' }, signal)
+      }
+      engine.wake()
+      return { kind: 'done' }
+    },
   })
 }
 
@@ -162,7 +187,12 @@ async function openBase(
     rotatedDirectory: join(run, 'rotated-logs'),
   }
   const hostId = await readHostId(join(run, 'host-id'), newId)
-  return { config, db, log, keyring, redactor, spawner, traffic, hostId, logPlaces }
+  const githubDeps = { clock, redactor, gitHosts: config.gitHosts, lookup: systemLookup }
+  const github = stack.use(createGithubHost({ ...githubDeps, log: log.child({ room: 'github' }) }))
+  const environmentApp = readGithubApp(config)
+  await ensureEnvironmentApp({ db, clock, newId, keyring, environmentApp })
+  const parts = { config, db, log, keyring, redactor, spawner, traffic, hostId, logPlaces }
+  return { ...parts, github, environmentApp }
 }
 
 async function createClerkParts({ config, db, log, spawner }: Base) {
@@ -172,19 +202,6 @@ async function createClerkParts({ config, db, log, spawner }: Base) {
   return await createClerk(deps, { isolation, allowUnisolated })
 }
 
-/** What the configuration trusts us with: no message of a library shall carry it into a log. */
-function secretsOf(config: Config): string[] {
-  const { database, smtpUrl, oidcClientSecret, clerkWebhookSecret } = config
-  const urls = [database.engine === 'postgres' ? database.url : null, smtpUrl?.reveal() ?? null]
-  const passwords = urls.flatMap((url) => (url === null ? [] : [new URL(url).password]))
-  return [
-    ...passwords,
-    ...passwords.map((password) => unescape(password)),
-    oidcClientSecret?.reveal() ?? '',
-    ...(clerkWebhookSecret?.reveal().split(',') ?? []),
-  ]
-}
-
 async function createEngineDeps(base: Base): Promise<EngineDeps> {
   const { config, db, keyring, redactor, spawner } = base
   const accountBase = await spawner.accountBase()
@@ -192,7 +209,16 @@ async function createEngineDeps(base: Base): Promise<EngineDeps> {
   const accounts = config.concurrentBuilds + ACCOUNTS_FOR_LOOKS
   const buildAccounts = createBuildAccounts(spawner, accounts)
   const { gitHosts } = config
-  const sourceDeps = { spawner, buildAccounts, gitHosts, clock, newId, lookup: systemLookup }
+  const linked = createLinkedSources({ ...base, clock, newId })
+  const sourceDeps = {
+    spawner,
+    buildAccounts,
+    gitHosts,
+    clock,
+    newId,
+    lookup: systemLookup,
+    linked,
+  }
   const runtime = createProcessRuntime({
     spawner,
     toolchainPath: join(config.dataDirectory, 'toolchain', 'bin'),
@@ -229,12 +255,6 @@ async function createEngineDeps(base: Base): Promise<EngineDeps> {
   }
 }
 
-/** What an earlier control plane left running; its places are removed when they are next made, or by name. */
-async function endBuildAccounts(spawner: Spawner, size: number): Promise<void> {
-  const slots = Array.from({ length: size }, (_, slot) => slot)
-  await Promise.all(slots.map((slot) => spawner.endAccount({ kind: 'build', slot })))
-}
-
 /** What the API tells and does about the instance itself. */
 async function createInstanceOperations(base: Base, booted: Promise<void>) {
   const { config, db, spawner, traffic } = base
@@ -249,8 +269,8 @@ async function createInstanceOperations(base: Base, booted: Promise<void>) {
     version: await readVersion(),
     startedAt: toIsoTime(clock.now()),
     isolation: () => Promise.resolve(isolation),
-    doctor: async (signal: AbortSignal) =>
-      await examine(
+    doctor: async (signal: AbortSignal) => [
+      ...(await examine(
         {
           config,
           clock,
@@ -260,7 +280,9 @@ async function createInstanceOperations(base: Base, booted: Promise<void>) {
           path: process.env['PATH'] ?? '',
         },
         signal,
-      ),
+      )),
+      ...(await checkGithubApps({ ...base, clock, newId }, signal)),
+    ],
     keyStatus: async () => (await keyStatus(keys)).keys,
     rotateKeys: async (onProgress: (progress: RotationProgress) => void) => {
       await rotateKeys(keys, onProgress)
@@ -273,9 +295,4 @@ async function createInstanceOperations(base: Base, booted: Promise<void>) {
       worker: await Promise.race([answers(booted), delay(READY_WITHIN_MS, false, { ref: false })]),
     }),
   }
-}
-
-async function readVersion(): Promise<string> {
-  const text = await readFile(join(import.meta.dirname, '..', 'package.json'), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
 }

@@ -118,6 +118,30 @@ export const PERMISSIONS: { readonly [Id in RouteId]: Permission } = {
   'projects.reconcile': may('member', 'deployments:write', 'project'),
   'deployments.cancel': may('member', 'deployments:write', 'deployment'),
 
+  // GitHub: its Apps, one's own account there, and what is installed where. Making an App and connecting an account go
+  // through a browser: no token can
+  'github.apps': may('admin', 'projects:read'),
+  'github.manifest': may('admin', 'projects:write'),
+  // Whoever began it, still an admin.
+  'github.manifestCallback': person,
+  'github.checkApp': may('admin', 'projects:write'),
+  'github.addKey': may('admin', 'projects:write'),
+  'github.rotateWebhookSecret': may('admin', 'projects:write'),
+  'github.removeApp': may('owner', 'projects:write'),
+  'github.start': may('member', 'projects:write'),
+  'github.callback': person,
+  'github.setup': person,
+  'github.disconnect': person,
+  'github.status': may('viewer', 'projects:read'),
+  'github.installations': may('viewer', 'projects:read'),
+  'github.unclaimed': may('member', 'projects:read'),
+  'github.claim': may('admin', 'projects:write'),
+  'github.page': everyone,
+  // Members see what they reach at GitHub themselves, admins what the organization claimed.
+  'github.repos': may('viewer', 'projects:read'),
+  'github.repos.sync': may('member', 'projects:write'),
+  'github.branches': may('member', 'projects:read'),
+
   // What Git hosts delivered, and what was made of it
   'deliveries.list': may('admin', 'projects:read'),
   'deliveries.read': may('admin', 'projects:read'),

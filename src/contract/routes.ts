@@ -3,6 +3,8 @@ import { authRoutes } from './auth-routes.ts'
 import { clerkRoutes } from './clerk-routes.ts'
 import { deliveryRoutes } from './delivery-routes.ts'
 import { deploymentRoutes } from './deployment-routes.ts'
+import { githubRepositoryRoutes } from './github-repository-routes.ts'
+import { githubRoutes } from './github-routes.ts'
 import { identityRoutes } from './identity-routes.ts'
 import { instanceRoutes } from './instance-routes.ts'
 import { organizationRoutes } from './organization-routes.ts'
@@ -15,6 +17,8 @@ export const ROUTES = {
   ...projectRoutes,
   ...deploymentRoutes,
   ...deliveryRoutes,
+  ...githubRoutes,
+  ...githubRepositoryRoutes,
   ...tokenRoutes,
   ...organizationRoutes,
   ...authRoutes,

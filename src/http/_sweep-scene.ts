@@ -7,6 +7,7 @@ import { toIsoTime } from '../lib/clock.ts'
 import { newId } from '../lib/ids.ts'
 import { addDelivery } from '../webhooks/_test-hooks.ts'
 import { REPO, type TestApp, type TestBrowser } from './_test-app.ts'
+import { addGithubApp } from './_test-github.ts'
 import { addToken } from './_test-people.ts'
 
 /** One operation of the OpenAPI document. */
@@ -52,6 +53,8 @@ const KIND_OF_PLACE = {
   projects: 'project',
   deployments: 'deployment',
   deliveries: 'delivery',
+  apps: 'app',
+  installations: 'installation',
   organizations: 'organization',
   members: 'member',
   invitations: 'invitation',
@@ -112,6 +115,7 @@ export async function buildScene(
     organization: organizationId,
     deployment: await addDeployment(test, project),
     delivery: await addDelivery(test.app.db, organizationId),
+    ...(await addGithubApp(test.app, organizationId)),
     member: victim.userId,
     session: owner.sessionId,
     token: (await addToken(test.app, organizationId)).id,

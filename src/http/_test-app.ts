@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import type { Database } from '../database/database.ts'
 import type { Role } from '../database/schema.ts'
 import { createDeploymentEvents } from '../deployments/deployment-events.ts'
+import type { GithubHost } from '../githosts/github-host.ts'
 import { createClerkWebhook } from '../identity/clerk/receive-clerk-message.ts'
 import { createSessionCookies } from '../identity/sign-in/session-cookie.ts'
 import { systemClock, toIsoTime } from '../lib/clock.ts'
@@ -63,6 +64,13 @@ export function testApp(db: Database, overrides: Partial<HttpApp> = {}): TestApp
       },
       wake: () => {},
     },
+    github: unreachableGithub(),
+    githubRepositories: {
+      sync: { refresh: () => Promise.reject(new Error('This test has no GitHub')) },
+      branches: { list: () => Promise.reject(new Error('This test has no GitHub')) },
+      hooks: { keep: () => Promise.reject(new Error('This test has no GitHub')) },
+    },
+    environmentApp: null,
     webhooks: {
       receive: () => Promise.reject(new Error('This test has no inbox')),
       replay: ({ organizationId, id }) => readDelivery(db, organizationId, id),
@@ -156,6 +164,13 @@ function standIns(db: Database, directory: string) {
       readiness: () => Promise.resolve({ database: true }),
     },
   } satisfies Partial<HttpApp>
+}
+
+/** Tests of GitHub give a real one. */
+function unreachableGithub(): GithubHost {
+  return new Proxy({} as GithubHost, {
+    get: () => () => Promise.reject(new Error('This test has no GitHub')),
+  })
 }
 
 export interface SendOptions {

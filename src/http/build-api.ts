@@ -5,6 +5,8 @@ import { clerkHandlers } from './clerk-handlers.ts'
 import { createApi, type Api } from './create-api.ts'
 import { deliveryHandlers } from './delivery-handlers.ts'
 import { deploymentHandlers } from './deployment-handlers.ts'
+import { githubHandlers } from './github-handlers.ts'
+import { githubRepositoryHandlers } from './github-repository-handlers.ts'
 import type { HttpApp } from './http-app.ts'
 import { identityHandlers } from './identity-handlers.ts'
 import { instanceHandlers } from './instance-handlers.ts'
@@ -28,6 +30,8 @@ export function buildApi(app: HttpApp, stopping: AbortSignal): Api {
       ...projectSettingsHandlers(app),
       ...deploymentHandlers(app),
       ...deliveryHandlers(app),
+      ...githubHandlers(app),
+      ...githubRepositoryHandlers(app),
       ...tokenHandlers(app),
       ...meHandler(app),
       ...organizationHandlers(app),

@@ -44,6 +44,7 @@ const INTERNAL = [
   'deployment.release_gone',
   'deployment.switched_elsewhere',
   'deployment.unhealthy',
+  'github.link_inactive',
   'http.failed_to_listen',
   'http.internal',
   'http.not_found',
@@ -106,8 +107,8 @@ function allCodes(): Set<string> {
 
 /** What looks like a code and is none, unless it is thrown. */
 function isOther(text: string, name: string): boolean {
-  // Beside the route of the same purpose.
-  if (text === 'oidc.sign_in') return true
+  // A purpose beside the route of the same, and a host.
+  if (text === 'oidc.sign_in' || text === 'github.com') return true
   return text in ROUTES || text in AUDIT_ACTIONS || COLUMNS.has(name) || text.endsWith('.sock')
 }
 

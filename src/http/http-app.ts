@@ -3,10 +3,15 @@ import type { Database } from '../database/database.ts'
 import type { DeploymentEvents } from '../deployments/deployment-events.ts'
 import type { InstanceLogPlaces } from '../deployments/instance-logs.ts'
 import type { ReconcileOutcome } from '../deployments/reconcile-branch.ts'
+import type { GithubHost } from '../githosts/github-host.ts'
 import type { ClerkSessions } from '../identity/authenticate.ts'
 import type { ClerkWebhook } from '../identity/clerk/receive-clerk-message.ts'
 import type { Oidc } from '../identity/oidc/create-oidc.ts'
 import type { SignIn } from '../identity/sign-in/create-sign-in.ts'
+import type { Branches } from '../integrations/branches.ts'
+import type { EnvironmentApp } from '../integrations/environment-app.ts'
+import type { HookKeeper } from '../integrations/hooks.ts'
+import type { RepositorySync } from '../integrations/repository-sync.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { NewId } from '../lib/ids.ts'
 import type { Logger } from '../lib/logger.ts'
@@ -21,6 +26,13 @@ export interface DeploymentCommands {
   /** Looks at the branch now, because a person asks. */
   reconcile(projectId: string, signal: AbortSignal): Promise<ReconcileOutcome>
   wake(): void
+}
+
+/** What the API asks of GitHub about repositories, besides reading its own records. */
+export interface GithubRepositories {
+  sync: Pick<RepositorySync, 'refresh'>
+  branches: Branches
+  hooks: Pick<HookKeeper, 'keep'>
 }
 
 export interface Finding {
@@ -93,6 +105,10 @@ export interface HttpApp {
   /** Null when Clerk is not configured. */
   clerkSessions: ClerkSessions | null
   deployments: DeploymentCommands
+  githubRepositories: GithubRepositories
+  github: GithubHost
+  /** Null when the operator configured none. */
+  environmentApp: EnvironmentApp | null
   webhooks: Webhooks
   events: DeploymentEvents
   logPlaces: InstanceLogPlaces

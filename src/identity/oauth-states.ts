@@ -12,8 +12,8 @@ export const OAUTH_STATE_MS = 10 * 60 * 1000
 export type OauthPurpose =
   | 'oidc.sign_in'
   | 'oidc.link'
-  | 'github.connect'
-  | 'github.install'
+  | 'github.start'
+  | 'github.setup'
   | 'github.manifest'
 
 interface OauthStateDeps {

@@ -63,7 +63,7 @@ export async function startConnect(
   const common = { traveller, lifetimeMs: CONNECT_MS }
   const state = await beginTrip(deps, {
     ...common,
-    purpose: 'github.connect',
+    purpose: 'github.start',
     request: { organizationId, integrationId: row.id, verifier, returnTo },
   })
   const url = deps.github.authorizationUrl(app, {
@@ -75,7 +75,7 @@ export async function startConnect(
   if (slug === null) return { url, installUrl: null }
   const installState = await beginTrip(deps, {
     ...common,
-    purpose: 'github.install',
+    purpose: 'github.setup',
     request: { integrationId: row.id, returnTo },
   })
   const installUrl = `${app.webUrl}/apps/${slug}/installations/new?state=${installState}`
@@ -126,7 +126,7 @@ export async function finishConnect(
   signal: AbortSignal,
 ): Promise<ConnectEnd> {
   const { traveller, state, code } = callback
-  const request = await endTrip(deps, { purpose: 'github.connect', traveller, state })
+  const request = await endTrip(deps, { purpose: 'github.start', traveller, state })
   if (request === undefined) {
     return { kind: 'refused', returnTo: STATUS_PAGE, error: 'state_invalid' }
   }
@@ -226,6 +226,6 @@ export async function endInstallTrip(
   deps: IntegrationDeps,
   trip: { traveller: Traveller; state: string | null },
 ): Promise<{ integrationId: string; returnTo: string } | undefined> {
-  const request = await endTrip(deps, { ...trip, purpose: 'github.install' })
+  const request = await endTrip(deps, { ...trip, purpose: 'github.setup' })
   return request === undefined ? undefined : installTrip.parse(request)
 }

@@ -12,18 +12,11 @@ import { loadGithubApp, readApp } from './github-apps.ts'
 import type { IntegrationDeps } from './integration-deps.ts'
 import { refreshInstallation } from './refresh-installation.ts'
 import { refreshLinkedRepositories } from './refresh-repositories.ts'
+import { syncRepositories } from './sync-repositories.ts'
 import { saveUnclaimed } from './unclaimed-installations.ts'
 import { findLinkByGithubUser } from './user-links.ts'
 import { userAccessToken } from './user-token.ts'
 import type { VerifiedInstallation } from './verify-installations.ts'
-
-export interface LifecycleDeps extends IntegrationDeps {
-  /** Reads the repositories of an installation into the cache. */
-  syncRepositories(
-    place: { integrationId: string; installationId: number },
-    signal: AbortSignal,
-  ): Promise<void>
-}
 
 /** Something happened to an App, an installation or a repository at GitHub: a hint to read it again. */
 export interface LifecycleEvent {
@@ -49,7 +42,7 @@ const DONE: LifecycleEnd = { kind: 'done', resumed: [] }
  * may be old. Throws what asking GitHub throws, so that it is tried again.
  */
 export async function handleLifecycle(
-  deps: LifecycleDeps,
+  deps: IntegrationDeps,
   event: LifecycleEvent,
   signal: AbortSignal,
 ): Promise<LifecycleEnd> {
@@ -72,7 +65,7 @@ export async function handleLifecycle(
 }
 
 async function refreshWhole(
-  deps: LifecycleDeps,
+  deps: IntegrationDeps,
   event: LifecycleEvent & { installationId: number },
   signal: AbortSignal,
 ): Promise<LifecycleEnd> {
@@ -92,19 +85,20 @@ async function refreshWhole(
 
 /** Only what somebody here connected is kept in the cache. */
 async function syncKnown(
-  deps: LifecycleDeps,
+  deps: IntegrationDeps,
   place: { integrationId: string; installationId: number },
   signal: AbortSignal,
 ): Promise<void> {
   const row = await deps.db
     .selectFrom('github_installations')
-    .select('id')
+    .selectAll()
     .where('integration_id', '=', place.integrationId)
     .where('installation_id', '=', place.installationId)
     .where('removed_at', 'is', null)
     .where('suspended_at', 'is', null)
     .executeTakeFirst()
-  if (row !== undefined) await deps.syncRepositories(place, signal)
+  if (row === undefined) return
+  await syncRepositories(deps, await loadGithubApp(deps, place.integrationId), row, signal)
 }
 
 /**
@@ -112,7 +106,7 @@ async function syncKnown(
  * they also own the account there and administer an organization here, it is claimed. Otherwise it waits for a claim.
  */
 async function welcome(
-  deps: LifecycleDeps,
+  deps: IntegrationDeps,
   event: LifecycleEvent,
   facts: InstallationFacts,
   signal: AbortSignal,
@@ -147,7 +141,7 @@ async function welcome(
 
 /** What GitHub says to the sender; undefined when it cannot be asked, or does not list it. */
 async function verifySender(
-  deps: LifecycleDeps,
+  deps: IntegrationDeps,
   sender: { integrationId: string; userId: string; facts: InstallationFacts },
   signal: AbortSignal,
 ): Promise<VerifiedInstallation | undefined> {
@@ -186,7 +180,7 @@ async function findClaimingOrganization(
 
 /** Whether somebody's grant has ended, by trying what it gave us. */
 async function checkGrant(
-  deps: LifecycleDeps,
+  deps: IntegrationDeps,
   { integrationId, senderId }: LifecycleEvent,
   signal: AbortSignal,
 ): Promise<LifecycleEnd> {
