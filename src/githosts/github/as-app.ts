@@ -8,6 +8,7 @@ import {
   appShape,
   deliveryShape,
   installationShape,
+  installationsShape,
   toAppFacts,
   toDeliveryFacts,
   toInstallationFacts,
@@ -82,7 +83,7 @@ async function* listInstallations(
   get: (path: string) => Promise<Answer>,
 ): AsyncGenerator<InstallationFacts, void, undefined> {
   for await (const answer of paginate('/app/installations?per_page=100', get)) {
-    const found = read('list installations', answer, z.array(installationShape))
+    const found = read('list installations', answer, installationsShape)
     yield* found.map(toInstallationFacts)
   }
 }

@@ -7,7 +7,7 @@ import type { Secret } from '../../lib/secret.ts'
 import type { GithubApp, GithubHost, InstallationFacts, RepositoryFacts } from '../github-host.ts'
 import { type Answer, type Asker, expectSuccess, paginate, read } from './ask.ts'
 import {
-  installationShape,
+  installationsShape,
   repositoryShape,
   toInstallationFacts,
   toRepositoryFacts,
@@ -88,7 +88,7 @@ function digest(token: Secret): string {
 async function* listUserInstallations(
   get: (path: string) => Promise<Answer>,
 ): AsyncGenerator<InstallationFacts, void, undefined> {
-  const shape = z.object({ installations: z.array(installationShape) })
+  const shape = z.object({ installations: installationsShape })
   for await (const answer of paginate('/user/installations?per_page=100', get)) {
     const { installations } = read('list installations', answer, shape)
     yield* installations.map(toInstallationFacts)

@@ -77,6 +77,11 @@ export const installationShape = z.object({
   suspended_at: moment.nullish(),
 })
 
+/** The account of an installation may have been deleted: it is of no use then. */
+export const installationsShape = z
+  .array(z.union([installationShape, z.object({ id: positiveId, account: z.null() })]))
+  .transform((list) => list.filter((entry) => entry.account !== null))
+
 export function toInstallationFacts(
   installation: z.output<typeof installationShape>,
 ): InstallationFacts {

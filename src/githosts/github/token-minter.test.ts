@@ -247,6 +247,34 @@ describe('mintToken()', () => {
     assert.notEqual(again.token.reveal(), token.reveal())
   })
 
+  it('takes no other 403 for a suspension', async () => {
+    await using scene = await startScene()
+    const { host, app, place, fake, installation } = scene
+    const order = {
+      installationId: installation.id,
+      repositoryIds: [place.repoId],
+      permissions: READ,
+    }
+    const body = '{"message":"Although you appear to have the correct authorization, no"}'
+    fake.faults.request({ kind: 'status', status: 403, body })
+    await assert.rejects(host.mintToken(app, order, never), isCode('github.refused'))
+    await host.mintToken(app, order, never)
+  })
+
+  it('asks on for tokens while one that is revoked meets a limit', async () => {
+    await using scene = await startScene()
+    const { host, app, place, fake, installation } = scene
+    const order = {
+      installationId: installation.id,
+      repositoryIds: [place.repoId],
+      permissions: READ,
+    }
+    const { token } = await host.mintToken(app, order, never)
+    fake.faults.request({ kind: 'secondary-rate-limit' }, { only: 'DELETE' })
+    await assert.rejects(host.revokeToken(app, token, never), isCode('github.rate_limited'))
+    await host.mintToken(app, order, never)
+  })
+
   it('says when the App is unknown, which is nothing about the installation', async () => {
     await using scene = await startScene()
     const { host, fake, created, place, installation } = scene

@@ -144,8 +144,9 @@ function checkMinted(
   if (answer.status === 404 && /integration not found/i.test(message)) {
     throw new OperationError('github.refused', `Cannot speak as the App "${app.slug}": ${message}`)
   }
-  if (answer.status === 403 || answer.status === 404) {
-    const state = answer.status === 403 ? 'suspended' : 'removed'
+  const isSuspended = answer.status === 403 && /suspended/i.test(message)
+  if (isSuspended || answer.status === 404) {
+    const state = isSuspended ? 'suspended' : 'removed'
     deps.standing.noteRefused(app, installationId, state)
     throw goneError(installationId, state)
   }
@@ -194,7 +195,8 @@ async function revokeToken(
     method: 'DELETE',
     path: '/installation/token',
     authorization: `Bearer ${token.reveal()}`,
-    limitedBy: `${app.apiUrl} app ${app.appId}`,
+    // What it counts against must not keep the App from asking for others.
+    limitedBy: `${app.apiUrl} revocations ${app.appId}`,
   } as const
   const answer = await askWithFreshToken(deps, question, mintedAtMs, signal)
   if (answer.status === 401 || answer.status === 404) return

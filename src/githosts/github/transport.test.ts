@@ -178,6 +178,33 @@ describe('asking GitHub', () => {
     }
   })
 
+  it('leaves out an installation whose account is gone, and nothing else', async () => {
+    const installation = {
+      id: 7,
+      app_id: 1,
+      app_slug: 'deployer',
+      account: { id: 9, slug: 'acme-corp' },
+      target_type: 'Enterprise',
+      target_id: 9,
+      repository_selection: 'all',
+      permissions: { contents: 'read' },
+      events: [],
+      html_url: 'https://github.com/enterprises/acme-corp',
+      suspended_at: '2026-01-02T03:04:05Z',
+    }
+    const orphan = { ...installation, id: 8, account: null }
+    await using server = await startServer(sendJson({ installations: [orphan, installation] }))
+    const listing = server.host.listUserInstallations(server.app, TOKEN, never)
+    const [found, ...more] = await Array.fromAsync(listing)
+    assert.deepEqual(more, [])
+    assert.deepEqual(found?.account, { id: 9, login: 'acme-corp', type: 'Enterprise' })
+    assert.equal(found?.suspendedAt, '2026-01-02T03:04:05.000Z')
+    const { app_id: _app, ...wrong } = installation
+    await using other = await startServer(sendJson({ installations: [wrong] }))
+    const failing = Array.fromAsync(other.host.listUserInstallations(other.app, TOKEN, never))
+    await assert.rejects(failing, isCode('github.invalid_answer'))
+  })
+
   it('refuses a repository whose clone address is somewhere else', async () => {
     const repository = {
       id: 5,

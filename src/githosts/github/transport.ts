@@ -20,6 +20,8 @@ export interface Deadlines {
 const DEADLINES: Deadlines = { headersMs: 10_000, bodyMs: 30_000 }
 /** A page of a hundred repositories is some 700 KB. */
 const MAX_ANSWER_BYTES = 8 * 2 ** 20
+/** At a time and host; GitHub refuses more than 100 at once. */
+const MAX_CONNECTIONS = 32
 /** Of an idle connection. */
 const KEEP_ALIVE_MS = 10_000
 
@@ -93,7 +95,7 @@ function createAgent(deps: TransportDeps, isPrivate: boolean): Agent {
   const timeout = (deps.deadlines ?? DEADLINES).headersMs
   // With `autoSelectFamily` all addresses are asked for, as they are given here.
   const connect = { lookup, timeout, autoSelectFamily: true }
-  return new Agent({ connect, keepAliveTimeout: KEEP_ALIVE_MS })
+  return new Agent({ connect, connections: MAX_CONNECTIONS, keepAliveTimeout: KEEP_ALIVE_MS })
 }
 
 async function resolve(deps: TransportDeps, hostname: string, isPrivate: boolean) {
