@@ -5,6 +5,7 @@ import { addAudit } from './commands/audit.ts'
 import { addDeployments } from './commands/deployments.ts'
 import { addDomains } from './commands/domains.ts'
 import { addEnv } from './commands/env.ts'
+import { addGithub } from './commands/github.ts'
 import { addInvitations } from './commands/invitations.ts'
 import { addLogs } from './commands/logs.ts'
 import { addMe } from './commands/me.ts'
@@ -25,6 +26,7 @@ const COMMANDS: readonly AddCommand[] = [
   addLogs,
   addEnv,
   addDomains,
+  addGithub,
   addOpen,
   addTokens,
   addOrganizations,

@@ -50,12 +50,46 @@ const variableInput = z.strictObject({
 
 export const environmentBody = z.strictObject({ variables: z.array(variableInput).min(1).max(500) })
 
-export const createProjectBody = z.strictObject({
-  name: z.string().min(1).max(100),
-  ...source,
-  ...settings,
-  environment: z.array(variableInput).max(500).optional(),
+/** A repository of GitHub, by ids that never change. */
+const githubSource = z.strictObject({
+  installation_id: z.number().int().positive(),
+  repo_id: z.number().int().positive(),
+  selected_branch: source.branch,
+  integration_id: z
+    .string()
+    .max(100)
+    .optional()
+    .meta({ description: 'The GitHub App, where several have an installation of this number' }),
 })
+
+export const createProjectBody = z
+  .strictObject({
+    name: z.string().min(1).max(100),
+    repo_url: source.repo_url.optional(),
+    branch: source.branch.optional(),
+    github_source: githubSource
+      .optional()
+      .meta({ description: 'Instead of `repo_url` and `branch`' }),
+    ...settings,
+    environment: z.array(variableInput).max(500).optional(),
+  })
+  .superRefine(({ repo_url, branch, github_source }, context) => {
+    const refuse = (field: string, message: string) =>
+      context.addIssue({ code: 'custom', path: [field], message })
+    const manual = { repo_url, branch }
+    for (const [field, value] of Object.entries(manual)) {
+      if (github_source !== undefined && value !== undefined) {
+        refuse(field, 'give this or github_source, not both')
+      }
+      if (github_source === undefined && value === undefined) {
+        refuse(field, 'give repo_url and branch, or github_source')
+      }
+    }
+    const isBoth = github_source !== undefined && (repo_url ?? branch) !== undefined
+    const isNone = [repo_url, branch, github_source].every((value) => value === undefined)
+    if (isBoth) refuse('github_source', 'give this or repo_url and branch, not both')
+    if (isNone) refuse('github_source', 'give repo_url and branch, or github_source')
+  })
 
 export const updateProjectBody = z
   .strictObject({ name: z.string().min(1).max(100), ...source, ...settings })
@@ -75,6 +109,22 @@ export const project = z.object({
   source: z.enum(['manual', 'github', 'connection']),
   repo_url: z.string(),
   branch: z.string(),
+  github: z
+    .object({
+      integration_id: z.string(),
+      installation_id: z.number().int(),
+      repo_id: z.number().int(),
+      full_name: z.string(),
+      private: z.boolean(),
+      default_branch: z.string(),
+      active: z.boolean().meta({ description: 'Pushes deploy' }),
+      inactive_reason: text,
+      webhook: z
+        .enum(['app', 'pending', 'active', 'failed'])
+        .meta({ description: "What tells of pushes: the App's webhook, or the repository's own" }),
+      webhook_error: text,
+    })
+    .nullable(),
   runtime: z.enum(['process', 'docker', 'swarm']),
   root_directory: text,
   install_command: text,

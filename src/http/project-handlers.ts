@@ -1,5 +1,3 @@
-import type { RouteInput } from '../contract/route.ts'
-import type { Routes } from '../contract/routes.ts'
 import { inTransaction } from '../database/in-transaction.ts'
 import {
   cancelProjectDeployments,
@@ -7,14 +5,15 @@ import {
   requestRollback,
 } from '../deployments/project-requests.ts'
 import type { ReconcileOutcome } from '../deployments/reconcile-branch.ts'
+import { unlinkProject } from '../integrations/repository-hooks.ts'
 import { messageOf, OperationError } from '../lib/errors.ts'
-import { createProject, type NewProject } from '../projects/create-project.ts'
+import { createProject } from '../projects/create-project.ts'
 import { deleteProject } from '../projects/delete-project.ts'
 import { listProjects, readProject, type Project } from '../projects/project-records.ts'
 import { updateProject, type ProjectChange } from '../projects/update-project.ts'
 import { membershipOf, organizationOf, type Handlers } from './handler.ts'
 import type { HttpApp } from './http-app.ts'
-import { unmasked } from './masked-values.ts'
+import { keepFirstHook, newProjectOf, withoutUndefined } from './new-project.ts'
 import { viewProjects, type ProjectView } from './project-view.ts'
 import { publish } from './publish.ts'
 
@@ -53,10 +52,13 @@ function recordHandlers(app: HttpApp) {
     },
     'projects.create': async ({ body }, request) => {
       const { organizationId, reach } = membershipOf(request)
-      const input = newProjectOf(body)
+      const { input, hook } = await newProjectOf(app, body, request)
       const project = await createProject(app, organizationId, input, request.actor, reach)
       // The project stays when its branch cannot be read: what is wrong is in its record, and can be corrected.
-      await lookAtBranch(app, project.id, request.signal)
+      await Promise.all([
+        lookAtBranch(app, project.id, request.signal),
+        keepFirstHook(app, hook.id, request.signal),
+      ])
       return await view(app, await readProject(app.db, organizationId, project.id))
     },
     'projects.read': async ({ params }, request) =>
@@ -79,6 +81,7 @@ function recordHandlers(app: HttpApp) {
         clock: app.clock,
         newId: app.newId,
         cancelDeployments: cancelProjectDeployments.bind(null, app),
+        unlink: unlinkProject,
       }
       await deleteProject(deps, organizationOf(request), params.id, request.actor)
       app.deployments.wake()
@@ -172,14 +175,4 @@ async function view(app: HttpApp, project: Project): Promise<ProjectView> {
   const [shown] = await viewProjects(app, [project])
   if (shown === undefined) throw new Error('A project has no view')
   return shown
-}
-
-/** Fields that were not sent stay as they are: they must not be there at all. */
-function withoutUndefined(body: object): object {
-  return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined))
-}
-
-function newProjectOf(body: RouteInput<Routes['projects.create']>['body']): NewProject {
-  const project = withoutUndefined(body) as NewProject
-  return { ...project, environment: unmasked(body.environment ?? []) }
 }

@@ -7,6 +7,7 @@ import type { DeploymentSummary } from '../deployments/deployment-records.ts'
 import type { Project } from '../projects/project-records.ts'
 import { urlOfProject } from '../traffic/project-url.ts'
 import { summaryView } from './deployment-view.ts'
+import { readGithubLinks } from './github-link-view.ts'
 
 export type ProjectView = z.infer<typeof projectSchema>
 
@@ -14,6 +15,7 @@ interface ProjectRelations {
   deployments: readonly DeploymentSummary[]
   instances: readonly { deployment_id: string; state: InstanceState }[]
   domains: readonly { project_id: string; hostname: string }[]
+  links: ReadonlyMap<string, ProjectView['github']>
 }
 
 /** Projects as the API shows them, with what is live, what was deployed last, and their domains. */
@@ -56,13 +58,13 @@ async function readRelations(
     .where('project_id', 'in', ids)
     .orderBy('hostname')
     .execute()
-  return { deployments, instances, domains }
+  return { deployments, instances, domains, links: await readGithubLinks(db, projects) }
 }
 
 function viewProject(
   config: { trafficUrl: string },
   project: Project,
-  { deployments, instances, domains }: ProjectRelations,
+  { deployments, instances, domains, links }: ProjectRelations,
 ): ProjectView {
   const own = deployments.filter((deployment) => deployment.project_id === project.id)
   const live = own.find((deployment) => deployment.id === project.live_deployment_id)
@@ -77,6 +79,7 @@ function viewProject(
     source: project.source_provider,
     repo_url: project.repo_url,
     branch: project.branch,
+    github: links.get(project.id) ?? null,
     runtime: project.runtime,
     root_directory: project.root_directory,
     install_command: project.install_command,

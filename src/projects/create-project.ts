@@ -22,6 +22,16 @@ export interface NewProject extends Partial<ProjectSettings> {
   repo_url: string
   branch: string
   environment?: readonly VariableChange[]
+  /** Left out: the repository is known by its URL alone. */
+  linked?: LinkedRepository
+}
+
+/** A repository that is known by its host's own id, and reached through an integration. */
+export interface LinkedRepository {
+  provider: 'github'
+  repositoryId: number
+  /** Stores the link in the same transaction. */
+  store(tx: Tx, project: { organizationId: string; id: string; branch: string }): Promise<void>
 }
 
 export interface CreateProjectDeps {
@@ -49,7 +59,7 @@ export async function createProject(
 ): Promise<Project> {
   checkProjectName(input.name)
   const source = checkSource(deps.config, input)
-  const { name: _, repo_url: _url, branch: _branch, environment = [], ...settings } = input
+  const { name: _, repo_url: _url, branch: _branch, environment = [], linked, ...settings } = input
   checkSettings(settings)
   // Somebody else may take the host label or the account slot between our look and our insert.
   for (let attempt = 1; ; attempt += 1) {
@@ -59,7 +69,9 @@ export async function createProject(
         // Closing looks for projects under the same lock: none appears behind its back.
         await lockOrganization(tx, organizationId)
         await confirmRole(deps, tx, organizationId, { by, atLeast: 'member' })
-        await insertProject(deps, tx, { id, organizationId, name: input.name, ...source, settings })
+        const project = { id, organizationId, name: input.name, ...source, settings }
+        await insertProject(deps, tx, project, linked)
+        await linked?.store(tx, project)
         await storeVariables(deps, tx, { organizationId, projectId: id }, environment)
         if (reach.kind === 'selected') await addToReach(deps, tx, organizationId, id, reach.userId)
         await recordAuditEvent(deps, tx, {
@@ -88,6 +100,7 @@ async function insertProject(
     branch: string
     settings: Partial<ProjectSettings>
   },
+  linked: LinkedRepository | undefined,
 ): Promise<void> {
   await refuseTakenName(tx, project.organizationId, project.name)
   const now = toIsoTime(deps.clock.now())
@@ -101,9 +114,9 @@ async function insertProject(
       organization_id: project.organizationId,
       name: project.name,
       host_label: await freeHostLabel(tx, project.name, project.id),
-      source_provider: 'manual',
+      source_provider: linked?.provider ?? 'manual',
       repo_url: project.repo_url,
-      source_repo_id: null,
+      source_repo_id: linked?.repositoryId ?? null,
       branch: project.branch,
       runtime: deps.config.runtime,
       considered_head: null,

@@ -16,6 +16,8 @@ export function deleteProject(
     clock: Clock
     newId: NewId
     cancelDeployments(tx: Tx, projectId: string): Promise<void>
+    /** Ends what ties it to its repository. */
+    unlink(tx: Tx, projectId: string, now: string): Promise<void>
   },
   organizationId: string,
   id: string,
@@ -26,6 +28,7 @@ export function deleteProject(
     await deps.cancelDeployments(tx, id)
     await tx.deleteFrom('domains').where('project_id', '=', id).execute()
     const now = toIsoTime(deps.clock.now())
+    await deps.unlink(tx, id, now)
     await tx
       .updateTable('projects')
       .set({

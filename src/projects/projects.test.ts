@@ -44,6 +44,7 @@ function depsOf(db: Database) {
       return Promise.resolve({ id: 'restart' })
     },
     cancelDeployments: () => Promise.resolve(),
+    unlink: () => Promise.resolve(),
   }
 }
 

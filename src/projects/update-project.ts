@@ -1,14 +1,15 @@
 import type { Actor } from '../audit/actor.ts'
 import { recordAuditEvent } from '../audit/record-audit-event.ts'
-import type { Database } from '../database/database.ts'
+import type { Database, Tx } from '../database/database.ts'
 import { inTransaction } from '../database/in-transaction.ts'
 import { toIsoTime, type Clock } from '../lib/clock.ts'
+import { OperationError } from '../lib/errors.ts'
 import type { NewId } from '../lib/ids.ts'
 import { refuseTakenName } from './create-project.ts'
 import { checkProjectName } from './project-name.ts'
 import { readProject, type Project } from './project-records.ts'
 import { checkSettings, DEFAULT_SETTINGS, type ProjectSettings } from './project-settings.ts'
-import { checkSource, type SourceRules } from './project-source.ts'
+import { checkSource, type ManualSource, type SourceRules } from './project-source.ts'
 
 export interface ProjectChange extends Partial<ProjectSettings> {
   name?: string
@@ -44,6 +45,7 @@ export async function updateProject(
       repo_url: repo_url ?? before.repo_url,
       branch: branch ?? before.branch,
     })
+    if (before.source_provider !== 'manual') await followLink(tx, before, source)
     if (name !== undefined && name !== before.name) await refuseTakenName(tx, organizationId, name)
     const moved = source.repo_url !== before.repo_url || source.branch !== before.branch
     const polledOtherwise =
@@ -71,6 +73,23 @@ export async function updateProject(
     }
     return after
   })
+}
+
+/** A repository that is linked stays: its link says who may read it. Its branch may be another. */
+async function followLink(tx: Tx, before: Project, source: ManualSource): Promise<void> {
+  if (source.repo_url !== before.repo_url) {
+    const reason = 'it is linked to its repository; make another project for another one'
+    throw new OperationError(
+      'project.source_fixed',
+      `Cannot change the repository of "${before.name}": ${reason}`,
+      { details: { repo_url: [reason] } },
+    )
+  }
+  await tx
+    .updateTable('project_github_links')
+    .set({ selected_branch: source.branch })
+    .where('project_id', '=', before.id)
+    .execute()
 }
 
 /** Which fields are other than before. Of commands the names alone: people write tokens into them. */

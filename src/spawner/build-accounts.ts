@@ -80,3 +80,12 @@ function createPool(size: number) {
     },
   }
 }
+
+/** What an earlier control plane left running; its places are removed when they are next made, or by name. */
+export async function endBuildAccounts(
+  spawner: Pick<Spawner, 'endAccount'>,
+  size: number,
+): Promise<void> {
+  const slots = Array.from({ length: size }, (_, slot) => slot)
+  await Promise.all(slots.map((slot) => spawner.endAccount({ kind: 'build', slot })))
+}

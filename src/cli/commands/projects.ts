@@ -1,7 +1,9 @@
 import type { Command } from 'commander'
 
 import type { AddCommand } from '../add-command.ts'
+import { CliError } from '../cli-error.ts'
 import { sourceError } from '../deploy.ts'
+import { findRepository } from '../find-repository.ts'
 import { followDeployment } from '../follow-deployment.ts'
 import { formatAgo, formatCommit, formatFields, formatTable } from '../format.ts'
 import { findProject, readPages, show, type ProjectOutput, type Session } from '../session.ts'
@@ -9,8 +11,9 @@ import { settingsOf, withSettings, type SettingOptions } from '../setting-option
 import { parseAssignments } from '../variables-input.ts'
 
 interface CreateOptions extends SettingOptions {
-  repo: string
-  branch: string
+  repo?: string
+  github?: string
+  branch?: string
   env?: string[]
   follow: boolean
 }
@@ -24,8 +27,9 @@ export const addProjects: AddCommand = (program, run) => {
     projects
       .command('create <name>')
       .description('Create a project, deploy its branch and print where the app answers')
-      .requiredOption('--repo <url>', 'address of the Git repository, https://…')
-      .option('--branch <branch>', 'branch to deploy', 'main')
+      .option('--repo <url>', 'address of the Git repository, https://…')
+      .option('--github <owner/name>', 'instead: a repository of GitHub that you reach')
+      .option('--branch <branch>', 'branch to deploy; main, or the default one at GitHub')
       .option('--env <NAME=value...>', 'environment variables')
       .option('--no-follow', 'do not wait for the first deployment'),
   ).action(run(createProject))
@@ -60,8 +64,7 @@ async function createProject(
   const project = await session.client.call('projects.create', {
     body: {
       name: name ?? '',
-      repo_url: options.repo,
-      branch: options.branch,
+      ...(await sourceOf(session, options)),
       ...settingsOf(options),
       environment: parseAssignments(options.env ?? []),
     },
@@ -70,6 +73,24 @@ async function createProject(
   if (!session.json) session.out(`Created project ${project.name}`)
   const deploymentId = await firstDeployment(session, project)
   await followDeployment(session, project, deploymentId)
+}
+
+async function sourceOf(session: Session, { repo, github, branch }: CreateOptions) {
+  if (repo !== undefined && github === undefined) {
+    return { repo_url: repo, branch: branch ?? 'main' }
+  }
+  if (github === undefined || repo !== undefined) {
+    throw new CliError(2, 'Say where the code is: by --repo <url>, or by --github <owner/name>')
+  }
+  const repository = await findRepository(session, github)
+  return {
+    github_source: {
+      integration_id: repository.integration_id,
+      installation_id: repository.installation_id,
+      repo_id: repository.repo_id,
+      selected_branch: branch ?? repository.default_branch,
+    },
+  }
 }
 
 async function firstDeployment(session: Session, created: ProjectOutput): Promise<string> {
@@ -156,6 +177,7 @@ function describeProject(project: ProjectOutput, session: Session): string {
     ['Latest', describe(project.latest_deployment)],
     ['Failure', project.latest_deployment?.failure?.message ?? null],
     ['Repository', project.repo_url],
+    ['At GitHub', describeGithub(project.github)],
     ['Branch', project.branch],
     ['Branch error', project.source_error],
     ['Root directory', project.root_directory],
@@ -169,4 +191,14 @@ function describeProject(project: ProjectOutput, session: Session): string {
     ['Deploys pushes', project.auto_deploy ? 'yes' : 'no'],
     ['Looks each', `${project.poll_interval_seconds} s`],
   ])
+}
+
+function describeGithub(github: ProjectOutput['github']): string | null {
+  if (github === null) return null
+  const seen = github.private ? 'private' : 'public'
+  if (!github.active) {
+    return `${github.full_name}, ${seen}; disconnected (${github.inactive_reason ?? 'unknown'})`
+  }
+  const told = github.webhook === 'app' ? "the App's webhook" : `webhook ${github.webhook}`
+  return `${github.full_name}, ${seen}; ${told}`
 }
