@@ -9,6 +9,7 @@ import { inspect } from 'node:util'
 import { isOperationError } from '../lib/errors.ts'
 import { loadConfig, type Environment } from './config.ts'
 import { readGithubApp } from './github-app.ts'
+import { secretsOf } from './secrets-of.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'github-keys-'))
 after(() => rmSync(directory, { recursive: true }))
@@ -148,6 +149,11 @@ describe('settings of the GitHub App', () => {
     for (const id of ['0', '-1', '1.5', '9007199254740993', 'Iv23li']) {
       assert.deepEqual(Object.keys(problemsOf({ ...APP, [name]: id })), [name])
     }
+  })
+
+  it('are among what is kept out of logs', () => {
+    const secrets = secretsOf(load(APP))
+    for (const value of ['client-secret', 'webhook-secret', PEM]) assert.ok(secrets.includes(value))
   })
 
   it('are never printed where they are secret', () => {
