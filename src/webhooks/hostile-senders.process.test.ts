@@ -78,7 +78,7 @@ describeOnBothEngines('the inbox among hostile senders', (open) => {
     for (const status of statuses) assert.ok(['413', '503'].includes(status), status)
     assert.ok(slowest < 1000, `${slowest} ms`)
     const grown = process.memoryUsage.rss() - before
-    assert.ok(grown < (64 + 24 + 64) * MEBIBYTE, `${grown / MEBIBYTE} MiB`)
+    assert.ok(grown < (64 + 32 + 64) * MEBIBYTE, `${grown / MEBIBYTE} MiB`)
     assert.equal((await inbox.post(pushOf())).status, 202)
   })
 

@@ -16,11 +16,11 @@ export interface BodyMemory {
   large: ByteBudget
 }
 
-/** An address may hold half of each: behind a proxy that is not trusted, all senders are one address. */
+/** No address may hold all: behind a proxy that is not trusted, all senders are one address. */
 export function createBodyMemory(): BodyMemory {
   const mebibyte = 1024 * 1024
   return {
-    small: createByteBudget({ total: 24 * mebibyte, perKey: 12 * mebibyte }),
+    small: createByteBudget({ total: 32 * mebibyte, perKey: 24 * mebibyte }),
     large: createByteBudget({ total: 64 * mebibyte, perKey: 32 * mebibyte }),
   }
 }

@@ -1,4 +1,5 @@
-const FIRST_BYTES = 16_384
+/** Small ones first: most bodies are, and what is reserved counts. */
+const SIZES = [16_384, 16_384, 32_768]
 const BYTES = 65_536
 
 /** Collects a body piece by piece in memory of its own. */
@@ -23,7 +24,7 @@ export function collectSegments(options: {
   let used = 0
   let bytes = 0
   const next = (): Uint8Array<ArrayBuffer> | null => {
-    const size = full.length === 0 ? FIRST_BYTES : BYTES
+    const size = SIZES[full.length] ?? BYTES
     return options.reserve(size) ? new Uint8Array(size) : null
   }
   return {
