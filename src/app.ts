@@ -28,7 +28,7 @@ import { ensureDefaultOrganization } from './identity/organizations.ts'
 import { announceSetup } from './identity/setup.ts'
 import { createSignIn } from './identity/sign-in/create-sign-in.ts'
 import { ensureEnvironmentApp, type EnvironmentApp } from './integrations/environment-app.ts'
-import { checkGithubApps } from './integrations/examine-apps.ts'
+import { checkEnvironmentApp } from './integrations/examine-apps.ts'
 import { createGithubRepositories } from './integrations/github-repositories.ts'
 import { handleLifecycle } from './integrations/handle-lifecycle.ts'
 import { createLinkedSources } from './integrations/linked-sources.ts'
@@ -281,7 +281,7 @@ async function createInstanceOperations(base: Base, booted: Promise<void>) {
         },
         signal,
       )),
-      ...(await checkGithubApps({ ...base, clock, newId }, signal)),
+      ...(await checkEnvironmentApp({ ...base, clock, newId }, signal)),
     ],
     keyStatus: async () => (await keyStatus(keys)).keys,
     rotateKeys: async (onProgress: (progress: RotationProgress) => void) => {

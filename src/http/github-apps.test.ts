@@ -6,7 +6,7 @@ import type { Database } from '../database/database.ts'
 import { openCredentials } from '../integrations/app-credentials.ts'
 import { openHookSecret, readAppHook } from '../integrations/app-hooks.ts'
 import { ensureEnvironmentApp } from '../integrations/environment-app.ts'
-import { checkGithubApps } from '../integrations/examine-apps.ts'
+import { checkEnvironmentApp } from '../integrations/examine-apps.ts'
 import { loadGithubApp } from '../integrations/github-apps.ts'
 import { isOperationError } from '../lib/errors.ts'
 import { Secret } from '../lib/secret.ts'
@@ -262,7 +262,7 @@ describeOnBothEngines('the App from the environment', (open) => {
     await using database = await open()
     await using scene = await githubScene(database.db)
     const examine = async () =>
-      (await checkGithubApps(scene.test.app, AbortSignal.timeout(10_000))).map(
+      (await checkEnvironmentApp(scene.test.app, AbortSignal.timeout(10_000))).map(
         ({ status, message }) => `${status}: ${message}`,
       )
     assert.match((await examine()).join('\n'), /^warning: .*sends its events to nowhere$/)

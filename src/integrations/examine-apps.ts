@@ -1,10 +1,9 @@
-import type { Database } from '../database/database.ts'
 import type { AppFacts } from '../githosts/github-host.ts'
 import { isOperationError, type OperationError } from '../lib/errors.ts'
 import { readAppHook } from './app-hooks.ts'
 import { ENVIRONMENT_HOOK_PATH } from './environment-app.ts'
 import { needsOfApp, permissionsUrl } from './github-app-config.ts'
-import { noteAppFacts, openGithubApp, readApp, type AppRow } from './github-apps.ts'
+import { noteAppFacts, listSharedApps, openGithubApp, type AppRow } from './github-apps.ts'
 import type { IntegrationDeps } from './integration-deps.ts'
 import { findDrift, isSufficient, type Drift } from './permission-presets.ts'
 
@@ -58,32 +57,21 @@ interface Finding {
   fix: string | null
 }
 
-/** What is wrong with the Apps of this instance, each with what to do. Nothing when there are none. */
-export async function checkGithubApps(
+/**
+ * What is wrong with the App from the environment, each with what to do. Nothing when there is none. Apps of
+ * organizations are their own business: their list says the same of each.
+ */
+export async function checkEnvironmentApp(
   deps: IntegrationDeps,
   signal: AbortSignal,
 ): Promise<Finding[]> {
-  const findings: Finding[] = []
-  for (const row of await listAllApps(deps.db)) {
-    findings.push(...findingsOf(await examineApp(deps, row, signal)))
-  }
-  return findings
-}
-
-async function listAllApps(db: Database): Promise<AppRow[]> {
-  const rows = await db
-    .selectFrom('integrations')
-    .select('id')
-    .where('type', '=', 'github')
-    .where('status', '=', 'active')
-    .orderBy('id')
-    .execute()
-  const apps = await Promise.all(rows.map(({ id }) => readApp(db, id)))
-  return apps.filter((app) => app !== undefined)
+  const rows = await listSharedApps(deps.db)
+  const examined = await Promise.all(rows.map((row) => examineApp(deps, row, signal)))
+  return examined.flatMap(findingsOf)
 }
 
 /** Decides what to tell of one App. */
-export function findingsOf(examined: ExaminedApp): Finding[] {
+function findingsOf(examined: ExaminedApp): Finding[] {
   const { row } = examined
   const name = `The GitHub App "${row.name}"`
   const warn = (message: string, fix: string): Finding => ({

@@ -67,6 +67,15 @@ export async function listApps(db: Database | Tx, organizationId: string): Promi
   return [...shared, ...own]
 }
 
+/** The active App from the environment: one, or none. */
+export async function listSharedApps(db: Database): Promise<AppRow[]> {
+  const rows = await appQuery(db)
+    .where('organization_id', 'is', null)
+    .where('status', '=', 'active')
+    .execute()
+  return rows.map(toAppRow)
+}
+
 export async function readApp(
   db: Database | Tx,
   integrationId: string,

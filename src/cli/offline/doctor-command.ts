@@ -1,13 +1,14 @@
 import { Command } from 'commander'
 
 import { loadConfig, type Config } from '../../config/config.ts'
+import { instance } from '../../contract/instance.ts'
 import { migrationsPending } from '../../database/migrate.ts'
 import { examine, type Finding } from '../../doctor/examine.ts'
 import { failed, warning } from '../../doctor/finding.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { isOperationError, messageOf } from '../../lib/errors.ts'
 import { openRecords, recordsExist } from './open-records.ts'
-import { answers } from './running-server.ts'
+import { answers, askServer } from './running-server.ts'
 
 /** Exit code when something has to be repaired; warnings alone leave it at 0. */
 const FAILED = 2
@@ -51,7 +52,22 @@ async function findAll(): Promise<Finding[]> {
     },
     path: process.env['PATH'] ?? '',
   }
-  return await withDatabase(config, (database) => examine({ ...facts, ...database }))
+  const findings = await withDatabase(config, (database) => examine({ ...facts, ...database }))
+  return facts.serving.api ? [...findings, ...(await askAboutGithub(config))] : findings
+}
+
+/** The running server has what it takes to ask GitHub about the App from the environment. */
+async function askAboutGithub(config: Config): Promise<Finding[]> {
+  let text = ''
+  try {
+    for await (const piece of askServer(config.dataDirectory, 'GET', '/api/instance')) text += piece
+  } catch (error) {
+    if (!isOperationError(error)) throw error
+    const message = `The server cannot be asked about GitHub: ${error.message}`
+    return [warning('github_app', message, 'Look at its log')]
+  }
+  const { findings } = instance.parse(JSON.parse(text))
+  return findings.filter(({ check }) => check === 'github_app')
 }
 
 type DatabaseFacts = Pick<Parameters<typeof examine>[0], 'db' | 'databaseProblem'>
