@@ -47,7 +47,8 @@ const COLUMNS = [
 
 /** Takes deliveries that are due, the oldest first; each goes to one worker, also among several processes. */
 export async function claimDeliveries(deps: ClaimDeps, limit: number): Promise<ClaimedDelivery[]> {
-  const now = toIsoTime(deps.clock.now())
+  const time = deps.clock.now()
+  const now = toIsoTime(time)
   const due = await deps.db
     .selectFrom('webhook_deliveries')
     .select('id')
@@ -58,22 +59,20 @@ export async function claimDeliveries(deps: ClaimDeps, limit: number): Promise<C
     .orderBy('id')
     .limit(limit)
     .execute()
-  const claimed: ClaimedDelivery[] = []
-  for (const { id } of due) {
-    const row = await deps.db
-      .updateTable('webhook_deliveries')
-      .set({
-        lease_token: deps.newId(),
-        lease_expires_at: toIsoTime(deps.clock.now() + LEASE_MS),
-      })
-      .where('id', '=', id)
-      .where('state', '=', 'received')
-      .where((eb) => eb.or([eb('lease_token', 'is', null), eb('lease_expires_at', '<', now)]))
-      .returning(COLUMNS)
-      .executeTakeFirst()
-    if (row !== undefined) claimed.push(row)
-  }
-  return claimed
+  if (due.length === 0) return []
+  return await deps.db
+    .updateTable('webhook_deliveries')
+    .set({ lease_token: deps.newId(), lease_expires_at: toIsoTime(time + LEASE_MS) })
+    .where(
+      'id',
+      'in',
+      due.map(({ id }) => id),
+    )
+    // Somebody may have taken or finished some meanwhile.
+    .where('state', '=', 'received')
+    .where((eb) => eb.or([eb('lease_token', 'is', null), eb('lease_expires_at', '<', now)]))
+    .returning(COLUMNS)
+    .execute()
 }
 
 /** Keeps the lease until the signal aborts. */
