@@ -91,6 +91,12 @@ export async function startScene(options: { clock?: Clock; hookUrl?: string } = 
     shop,
     installation,
     place: { installationId: installation.id, repoId: shop.id },
+    /** For what a deployment takes. */
+    readOrder: {
+      installationId: installation.id,
+      repositoryIds: [shop.id],
+      permissions: { contents: 'read' },
+    },
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
   }
 }

@@ -14,13 +14,8 @@ function tokensOf(fake: { tokens: readonly { token: string }[] }): string[] {
 describe('mintToken()', () => {
   it('B-01 asks for one repository and the permissions named, and nothing else', async () => {
     await using scene = await startScene()
-    const { host, app, place, fake, installation } = scene
+    const { host, app, place, fake, readOrder: order } = scene
     await fake.addRepository({ owner: 'acme', name: 'other' })
-    const order = {
-      installationId: installation.id,
-      repositoryIds: [place.repoId],
-      permissions: READ,
-    }
     const { token, expiresAt } = await host.mintToken(app, order, never)
     const [given] = fake.tokens
     assert.ok(given?.kind === 'installation')
@@ -51,12 +46,7 @@ describe('mintToken()', () => {
 
   it('B-05 revokes a token that is wider than asked, also while it is too new, and gives none', async () => {
     await using scene = await startScene({ clock: createJumpingClock() })
-    const { host, app, place, fake, installation } = scene
-    const order = {
-      installationId: installation.id,
-      repositoryIds: [place.repoId],
-      permissions: READ,
-    }
+    const { host, app, fake, readOrder: order } = scene
     fake.faults.request({ kind: 'wider-token' })
     fake.faults.request({ kind: 'fresh-token-lag', uses: 2 })
     await assert.rejects(host.mintToken(app, order, never), isCode('github.wider_token'))
@@ -78,12 +68,7 @@ describe('mintToken()', () => {
   it('B-07 asks once for a hundred equal orders at a time, and until five minutes before its end', async () => {
     const clock = createJumpingClock()
     await using scene = await startScene({ clock })
-    const { host, app, place, fake, installation } = scene
-    const order = {
-      installationId: installation.id,
-      repositoryIds: [place.repoId],
-      permissions: READ,
-    }
+    const { host, app, fake, readOrder: order } = scene
     const mint = async () => (await host.mintToken(app, order, never)).token.reveal()
     const first = new Set(await Promise.all(Array.from({ length: 100 }, mint)))
     assert.equal(first.size, 1)
@@ -96,12 +81,7 @@ describe('mintToken()', () => {
 
   it('goes on for others when one of those who wait goes away', async () => {
     await using scene = await startScene()
-    const { host, app, place, fake, installation } = scene
-    const order = {
-      installationId: installation.id,
-      repositoryIds: [place.repoId],
-      permissions: READ,
-    }
+    const { host, app, fake, readOrder: order } = scene
     const impatient = new AbortController()
     const first = host.mintToken(app, order, impatient.signal)
     const second = host.mintToken(app, order, never)
@@ -110,6 +90,17 @@ describe('mintToken()', () => {
     const { token } = await second
     assert.deepEqual(tokensOf(fake), [token.reveal()])
     assert.equal(fake.count('access_tokens'), 1)
+  })
+
+  it('B-19 lets a token end by the clock of GitHub', async () => {
+    const clock = createJumpingClock()
+    await using scene = await startScene({ clock })
+    const { host, app, fake, readOrder } = scene
+    fake.faults.setClockSkew(10 * 60_000)
+    const old = await host.mintToken(app, readOrder, never)
+    clock.move(58 * 60_000)
+    const next = await host.mintToken(app, readOrder, never)
+    assert.notEqual(old.token.reveal(), next.token.reveal())
   })
 
   it('B-08 never mixes two Apps or hosts that number their installations alike', async () => {
@@ -148,12 +139,7 @@ describe('mintToken()', () => {
   it('B-17 B-15 keeps a token of 520 characters whole, and the redactor knows it', async () => {
     const clock = createJumpingClock()
     await using scene = await startScene({ clock })
-    const { host, app, place, redactor, installation } = scene
-    const order = {
-      installationId: installation.id,
-      repositoryIds: [place.repoId],
-      permissions: READ,
-    }
+    const { host, app, redactor, readOrder: order } = scene
     const { token } = await host.mintToken(app, order, never)
     const value = token.reveal()
     assert.equal(value.length, 520)
@@ -166,12 +152,7 @@ describe('mintToken()', () => {
 
   it('I-12 is refused at once for an installation that is known to be suspended', async () => {
     await using scene = await startScene()
-    const { host, app, place, fake, installation } = scene
-    const order = {
-      installationId: installation.id,
-      repositoryIds: [place.repoId],
-      permissions: READ,
-    }
+    const { host, app, place, fake, installation, readOrder: order } = scene
     await host.mintToken(app, order, never)
     const asked = fake.requests.length
     host.noteInstallation(app, installation.id, 'suspended')
@@ -184,15 +165,22 @@ describe('mintToken()', () => {
     assert.equal(fake.count('access_tokens'), 2)
   })
 
+  it('I-12 gives no token that was asked for before the suspension', async () => {
+    await using scene = await startScene()
+    const { host, app, fake, installation, readOrder: order } = scene
+    fake.faults.request({ kind: 'delay', ms: 50 })
+    const minting = host.mintToken(app, order, never)
+    host.noteInstallation(app, installation.id, 'removed')
+    await assert.rejects(minting, /it is removed/)
+    host.noteInstallation(app, installation.id, 'active')
+    await host.mintToken(app, order, never)
+    assert.equal(fake.count('access_tokens'), 2)
+  })
+
   it('I-12 I-11 remembers a refusal of GitHub for a minute', async () => {
     const clock = createJumpingClock()
     await using scene = await startScene({ clock })
-    const { host, app, place, fake, installation } = scene
-    const order = {
-      installationId: installation.id,
-      repositoryIds: [place.repoId],
-      permissions: READ,
-    }
+    const { host, app, fake, installation, readOrder: order } = scene
     const mint = () => host.mintToken(app, order, never)
     fake.suspend(installation)
     await assert.rejects(mint(), /it is suspended/)
@@ -208,14 +196,9 @@ describe('mintToken()', () => {
 
   it('I-13 says that a repository is not in the installation any more', async () => {
     await using scene = await startScene()
-    const { host, app, place, fake, installation } = scene
+    const { host, app, fake, installation, readOrder: order } = scene
     await fake.addRepository({ owner: 'acme', name: 'other' })
     fake.changeSelection(installation, { repositories: ['other'] })
-    const order = {
-      installationId: installation.id,
-      repositoryIds: [place.repoId],
-      permissions: READ,
-    }
     await assert.rejects(host.mintToken(app, order, never), isCode('github.not_found'))
   })
 
@@ -233,12 +216,7 @@ describe('mintToken()', () => {
 
   it('B-24 revokes a token, and takes one that is unknown as revoked', async () => {
     await using scene = await startScene()
-    const { host, app, place, fake, installation } = scene
-    const order = {
-      installationId: installation.id,
-      repositoryIds: [place.repoId],
-      permissions: READ,
-    }
+    const { host, app, fake, readOrder: order } = scene
     const { token } = await host.mintToken(app, order, never)
     await host.revokeToken(app, token, never)
     assert.deepEqual(fake.tokens, [])
@@ -249,12 +227,7 @@ describe('mintToken()', () => {
 
   it('takes no other 403 for a suspension', async () => {
     await using scene = await startScene()
-    const { host, app, place, fake, installation } = scene
-    const order = {
-      installationId: installation.id,
-      repositoryIds: [place.repoId],
-      permissions: READ,
-    }
+    const { host, app, fake, readOrder: order } = scene
     const body = '{"message":"Although you appear to have the correct authorization, no"}'
     fake.faults.request({ kind: 'status', status: 403, body })
     await assert.rejects(host.mintToken(app, order, never), isCode('github.refused'))
@@ -263,12 +236,7 @@ describe('mintToken()', () => {
 
   it('asks on for tokens while one that is revoked meets a limit', async () => {
     await using scene = await startScene()
-    const { host, app, place, fake, installation } = scene
-    const order = {
-      installationId: installation.id,
-      repositoryIds: [place.repoId],
-      permissions: READ,
-    }
+    const { host, app, fake, readOrder: order } = scene
     const { token } = await host.mintToken(app, order, never)
     fake.faults.request({ kind: 'secondary-rate-limit' }, { only: 'DELETE' })
     await assert.rejects(host.revokeToken(app, token, never), isCode('github.rate_limited'))
@@ -277,13 +245,8 @@ describe('mintToken()', () => {
 
   it('says when the App is unknown, which is nothing about the installation', async () => {
     await using scene = await startScene()
-    const { host, fake, created, place, installation } = scene
+    const { host, fake, created, readOrder: order } = scene
     const stranger = { ...toGithubApp(fake, created), clientId: 'Iv23nobody' }
-    const order = {
-      installationId: installation.id,
-      repositoryIds: [place.repoId],
-      permissions: READ,
-    }
     await assert.rejects(host.mintToken(stranger, order, never), isCode('github.refused'))
     await host.mintToken(toGithubApp(fake, created), order, never)
   })

@@ -66,8 +66,11 @@ describe('asking GitHub', () => {
       await assert.rejects(asking, /is not public/)
     }
     await using host = createHost({ gitHosts: [`127.0.0.1:${server.port}`] })
-    // The address stands in the URL: nothing is looked up.
     await assert.rejects(host.readUser(server.app, TOKEN, never), /http is open to everyone/)
+    // An address is looked up by nobody.
+    const webUrl = `https://127.0.0.1:${server.port}`
+    const literal = { ...server.app, webUrl, apiUrl: `${webUrl}/api/v3` }
+    await assert.rejects(host.readUser(literal, TOKEN, never), /127\.0\.0\.1 is not public/)
     assert.equal(server.asked.length, 1)
   })
 
