@@ -21,12 +21,8 @@ export interface IntegrationTable {
   updated_at: string
 }
 
-export type CredentialKind =
-  | 'client_secret'
-  | 'webhook_secret'
-  | 'previous_webhook_secret'
-  | 'private_key'
-  | 'previous_private_key'
+/** Secrets of webhooks are with their hooks. */
+export type CredentialKind = 'client_secret' | 'private_key' | 'previous_private_key'
 
 export interface IntegrationCredentialTable {
   id: string

@@ -209,5 +209,5 @@ export type {
   DeploymentState,
   InstanceState,
 } from './deployment-tables.ts'
-export type { CredentialKind, GithubAccountType } from './integration-tables.ts'
+export type { GithubAccountType } from './integration-tables.ts'
 export type { DeliveryState, HookKind, StoredDeliveryFacts } from './webhook-tables.ts'
