@@ -22,6 +22,8 @@ interface SceneOptions {
   /** Of the App; `members` is what tells who owns an organization. */
   permissions?: Record<string, 'read' | 'write'>
   clock?: Clock
+  /** Where the App's webhook goes; without it nothing is told. */
+  hookUrl?: string
 }
 
 export type GithubScene = Awaited<ReturnType<typeof githubScene>>
@@ -43,6 +45,7 @@ export async function githubScene(db: Database, options: SceneOptions = {}) {
     events: ['push', 'repository'],
     callbackUrls: [`${PUBLIC_URL}${API}/callback`],
     setupUrl: `${PUBLIC_URL}${API}/setup`,
+    ...(options.hookUrl === undefined ? {} : { hook: { url: options.hookUrl, secret: 'x' } }),
   })
   const environmentApp: EnvironmentApp = {
     appId: made.id,

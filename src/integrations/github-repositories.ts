@@ -1,6 +1,7 @@
 import type { RecurringJob } from '../jobs/recurring-jobs.ts'
 import type { Logger } from '../lib/logger.ts'
 import { createBranches, type Branches } from './branches.ts'
+import { redeliveryJob } from './heal-github.ts'
 import { createHookKeeper, type HookKeeper } from './hooks.ts'
 import type { IntegrationDeps } from './integration-deps.ts'
 import { createRepositorySync, repositorySyncJob, type RepositorySync } from './repository-sync.ts'
@@ -22,7 +23,7 @@ export function createGithubRepositories(
     sync,
     branches: createBranches(deps),
     hooks,
-    jobs: [hooks.job, repositorySyncJob(deps)],
+    jobs: [hooks.job, repositorySyncJob(deps), redeliveryJob(deps)],
     [Symbol.asyncDispose]: () => sync[Symbol.asyncDispose](),
   }
 }
