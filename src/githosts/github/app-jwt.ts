@@ -4,7 +4,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { OperationError } from '../../lib/errors.ts'
 import type { Secret } from '../../lib/secret.ts'
 import type { GithubApp } from '../github-host.ts'
-import type { Answer, Asker, Question } from './ask.ts'
+import { type Answer, type Asker, messageIn, type Question } from './ask.ts'
 
 /** GitHub refuses what was made in its future, and what lives longer than ten minutes. */
 const BACKDATED_S = 60
@@ -28,30 +28,41 @@ export interface AppCaller {
 export function createAppCaller(deps: { clock: Pick<Clock, 'now'>; asker: Asker }): AppCaller {
   // How far our clock is ahead, by API.
   const skews = new Map<string, number>()
+  const askWithKeys: AppCaller['askAsApp'] = async (app, { method, path, body }, signal) => {
+    let refused: Answer | null = null
+    const limitedBy = `${app.apiUrl} app ${app.appId}`
+    const attempt = async (key: KeyObject) => {
+      const now = deps.clock.now() - (skews.get(app.apiUrl) ?? 0)
+      const authorization = `Bearer ${createJwt(app.clientId, key, now)}`
+      const question = { site: app, method, path, authorization, limitedBy }
+      return await deps.asker.ask(body === undefined ? question : { ...question, body }, signal)
+    }
+    for (const pem of app.privateKeys) {
+      const key = readKey(app, pem)
+      refused = await attempt(key)
+      if (refused.status !== 401) return refused
+      const { skewMs } = refused
+      if (skewMs === null) continue
+      const differs = Math.abs(skewMs - (skews.get(app.apiUrl) ?? 0)) > NOTABLE_SKEW_MS
+      if (!differs) continue
+      skews.set(app.apiUrl, skewMs)
+      refused = await attempt(key)
+      if (refused.status !== 401) return refused
+    }
+    if (refused === null) throw unusableKey(app, 'it has no private key')
+    return refused
+  }
   return {
-    askAsApp: async (app, { method, path, body }, signal) => {
-      let refused: Answer | null = null
-      const limitedBy = `${app.apiUrl} app ${app.appId}`
-      const attempt = async (key: KeyObject) => {
-        const now = deps.clock.now() - (skews.get(app.apiUrl) ?? 0)
-        const authorization = `Bearer ${createJwt(app.clientId, key, now)}`
-        const question = { site: app, method, path, authorization, limitedBy }
-        return await deps.asker.ask(body === undefined ? question : { ...question, body }, signal)
+    askAsApp: async (app, question, signal) => {
+      const answer = await askWithKeys(app, question, signal)
+      // Else what belongs to the App would seem to be gone.
+      if (answer.status === 404 && /integration not found/i.test(messageIn(answer))) {
+        throw new OperationError(
+          'github.refused',
+          `Cannot speak as the App "${app.slug}": GitHub does not know it`,
+        )
       }
-      for (const pem of app.privateKeys) {
-        const key = readKey(app, pem)
-        refused = await attempt(key)
-        if (refused.status !== 401) return refused
-        const { skewMs } = refused
-        if (skewMs === null) continue
-        const differs = Math.abs(skewMs - (skews.get(app.apiUrl) ?? 0)) > NOTABLE_SKEW_MS
-        if (!differs) continue
-        skews.set(app.apiUrl, skewMs)
-        refused = await attempt(key)
-        if (refused.status !== 401) return refused
-      }
-      if (refused === null) throw unusableKey(app, 'it has no private key')
-      return refused
+      return answer
     },
   }
 }

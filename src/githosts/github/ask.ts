@@ -89,7 +89,7 @@ function toAnswer(question: Question, received: Received): Answer {
     throw invalidAnswer(host, `it is a redirect (${status})`)
   }
   const date = Date.parse(header('date') ?? '')
-  return {
+  const answer = {
     status,
     json: text === '' || status === 304 ? undefined : readJson(host, status, text),
     etag: header('etag'),
@@ -97,6 +97,11 @@ function toAnswer(question: Question, received: Received): Answer {
     skewMs: Number.isNaN(date) ? null : receivedAt - date,
     host,
   }
+  // That something is gone must be said by GitHub, not by a proxy's page.
+  if (status === 404 && base !== 'web' && messageIn(answer) === '') {
+    throw invalidAnswer(host, 'it is 404, and not from GitHub')
+  }
+  return answer
 }
 
 function readJson(host: string, status: number, text: string): unknown {

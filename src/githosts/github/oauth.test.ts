@@ -72,6 +72,8 @@ describe('authorization of a person', () => {
       host.exchangeCode(misconfigured, code, never),
       isCode('github.app_refused'),
     )
+    fake.faults.request({ kind: 'status', status: 403, body: '{"message":"no"}' })
+    await assert.rejects(host.exchangeCode(app, code, never), isCode('github.app_refused'))
     fake.faults.request({ kind: 'oauth-error', error: 'something<script>' })
     await assert.rejects(host.exchangeCode(app, code, never), isCode('github.invalid_answer'))
   })

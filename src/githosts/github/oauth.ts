@@ -4,7 +4,7 @@ import { type Clock, toIsoTime } from '../../lib/clock.ts'
 import { OperationError } from '../../lib/errors.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { GithubApp, GithubHost, UserTokens } from '../github-host.ts'
-import { type Answer, type Asker, read } from './ask.ts'
+import { type Answer, type Asker, read, refusal } from './ask.ts'
 import { tokenText } from './facts.ts'
 import type { TokenMemory } from './secret-memory.ts'
 
@@ -74,6 +74,11 @@ function toUserTokens(deps: Deps, answer: Answer): UserTokens {
     const { error } = failed.data
     const code = ABOUT_THE_PERSON.includes(error) ? 'github.refused' : 'github.app_refused'
     throw new OperationError(code, `Cannot get a token of a person: GitHub answered "${error}"`)
+  }
+  // What is about the person has a name; any other refusal must not cost them their link.
+  if (answer.status > 299) {
+    const { message } = refusal('get a token of a person', answer)
+    throw new OperationError('github.app_refused', message)
   }
   const found = read('get a token of a person', answer, tokensShape)
   const now = deps.clock.now()

@@ -248,6 +248,8 @@ describe('mintToken()', () => {
     const { host, fake, created, readOrder: order } = scene
     const stranger = { ...toGithubApp(fake, created), clientId: 'Iv23nobody' }
     await assert.rejects(host.mintToken(stranger, order, never), isCode('github.refused'))
+    const reading = host.readInstallation(stranger, order.installationId, never)
+    await assert.rejects(reading, isCode('github.refused'))
     await host.mintToken(toGithubApp(fake, created), order, never)
   })
 })

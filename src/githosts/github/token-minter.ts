@@ -140,10 +140,6 @@ function checkMinted(
   answer: Answer,
 ): void {
   const message = messageIn(answer)
-  // The App is unknown, not the installation.
-  if (answer.status === 404 && /integration not found/i.test(message)) {
-    throw new OperationError('github.refused', `Cannot speak as the App "${app.slug}": ${message}`)
-  }
   const isSuspended = answer.status === 403 && /suspended/i.test(message)
   if (isSuspended || answer.status === 404) {
     const state = isSuspended ? 'suspended' : 'removed'

@@ -181,6 +181,17 @@ describe('asking GitHub', () => {
     }
   })
 
+  it('takes the 404 of a proxy for no word about what is gone', async () => {
+    await using server = await startServer((_request, response) => {
+      response.writeHead(404, { 'content-type': 'text/html' }).end('<h1>Not Found</h1>')
+    })
+    await assert.rejects(server.readUser(), isCode('github.invalid_answer'))
+    await using real = await startServer((_request, response) => {
+      response.writeHead(404).end('{"message":"Not Found","status":"404"}')
+    })
+    await assert.rejects(real.readUser(), isCode('github.not_found'))
+  })
+
   it('leaves out an installation whose account is gone, and nothing else', async () => {
     const installation = {
       id: 7,
