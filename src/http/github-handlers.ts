@@ -63,9 +63,11 @@ function tripHandlers(app: HttpApp): TripHandlers {
         : redirectToPage({ error: end.error }, end.returnTo)
     },
     'github.setup': async ({ query }, request) => {
+      // People come here from GitHub's own settings too: nothing is taken over, and they are told what to do.
+      if (query.state === undefined) return forbiddenPage('begun_at_github')
       const setup = {
         traveller: travellerOf(request),
-        state: query.state ?? null,
+        state: query.state,
         installationId: query.installation_id ?? null,
       }
       const end = await finishInstallation(app, setup, request.signal)
@@ -148,6 +150,11 @@ async function unclaimedFor({ db, clock }: HttpApp, request: RequestFacts) {
   if (userId === null) return []
   const asker = { organizationId: organizationOf(request), userId, now: clock.now() }
   return (await listUnclaimed(db, asker)).map(viewUnclaimed)
+}
+
+function forbiddenPage(error: string): Response {
+  const headers = { 'content-type': 'text/html; charset=utf-8' }
+  return new Response(githubPage({ told: null, error }), { status: 403, headers })
 }
 
 function travellerOrPersonOf({ principal }: RequestFacts): string {

@@ -56,7 +56,9 @@ describeOnBothEngines('installations of a GitHub App', (open) => {
     await database.db.deleteFrom('github_installations').execute()
     const path = `${API}/setup?installation_id=${id}&setup_action=install`
     const state = await setupState(scene, ada)
-    assert.equal(await land(ada, path), '403 github.state_invalid')
+    const begunThere = await ada('GET', path)
+    assert.equal(begunThere.status, 403)
+    assert.match(await begunThere.text(), /connect your account/)
     assert.equal(await land(eve, `${path}&state=${state}`), '403 github.state_invalid')
     assert.equal(await countInstallations(database.db), 0)
     assert.equal(await land(ada, `${path}&state=${state}`), INSTALLED)

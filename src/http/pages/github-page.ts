@@ -18,6 +18,8 @@ const FAILED: Readonly<Record<string, string>> = {
   unavailable: 'GitHub did not answer as it should. Try again in a minute.',
   app_unavailable: 'The GitHub App cannot be used at the moment. Its administrator can see why.',
   linked_to_other: 'This account at GitHub is connected to another person here.',
+  begun_at_github:
+    'This was begun at GitHub. Nothing was taken over here: connect your account to use what it reaches.',
   conversion_failed: 'GitHub does not know this new App any more. Begin again.',
 }
 
