@@ -246,4 +246,26 @@ describeOnBothEngines('projects of GitHub repositories', (open) => {
     assert.equal(after.repo_url, `${fake.webUrl}/acme/store.git`)
     assert.equal(after.github?.repo_id, repository.id)
   })
+
+  it('I-14 follows a repository to another account where the person may push there', async () => {
+    await using database = await open()
+    await using scene = await repositoryScene(database.db)
+    const { fake, test, repository, made } = scene
+    const [ada, eve] = [await test.as('member'), await test.as('member')]
+    await scene.connect(ada, 'ada')
+    await scene.connect(eve, 'eve')
+    await create(ada, bodyOf(scene))
+    const elsewhere = fake.installApp(made, 'eve')
+    fake.transfer(repository, 'eve')
+    const body = { installation_id: elsewhere.id }
+    const linkedTo = async (person: TestBrowser, login: string) => {
+      await scene.connect(person, login)
+      await expectJson(await person('POST', '/api/integrations/github/repos/sync', { body }))
+      const links = await database.db.selectFrom('project_github_links').selectAll().execute()
+      return [links[0]?.installation_id, links[0]?.full_name]
+    }
+    assert.deepEqual(await linkedTo(eve, 'eve'), [scene.installationId, 'eve/shop'])
+    fake.addCollaborator(repository, 'ada', 'push')
+    assert.deepEqual(await linkedTo(ada, 'ada'), [elsewhere.id, 'eve/shop'])
+  })
 })

@@ -41,6 +41,7 @@ export async function saveRepositories(
     )
     .execute()
   await followNames(tx, page)
+  await followTransfers(tx, page)
 }
 
 /** Stores a page as one person was told it, with what they may. */
@@ -92,6 +93,7 @@ export async function saveReach(
     )
     .execute()
   await followNames(tx, page)
+  await followTransfers(tx, page)
 }
 
 /** After the last page: what was not seen is gone. Rows stay, because what hangs on them may be wanted again. */
@@ -192,4 +194,55 @@ async function followNames(tx: Tx, { installation, facts, seenAt }: Page): Promi
   for (const fact of renamed.values()) {
     await saveRepositoryNames(tx, installation.integration_id, fact, seenAt)
   }
+}
+
+/**
+ * A repository that went to another account is reached through that one's installation. Links follow where whoever made
+ * them may push there, or their organization claimed it: else somebody's code would follow to people it was taken from.
+ */
+async function followTransfers(tx: Tx, { installation, facts, seenAt }: Page): Promise<void> {
+  const { integration_id, installation_id } = installation
+  await tx
+    .updateTable('project_github_links as link')
+    .set({ installation_id, active: true, inactive_reason: null, updated_at: seenAt })
+    .where('link.integration_id', '=', integration_id)
+    .where(
+      'link.repo_id',
+      'in',
+      facts.map(({ id }) => id),
+    )
+    .where('link.installation_id', '<>', installation_id)
+    .where((of) =>
+      of.or([
+        of('link.inactive_reason', 'is', null),
+        of('link.inactive_reason', '=', 'repository_removed'),
+      ]),
+    )
+    .where((of) =>
+      of.or([
+        of.exists(
+          of
+            .selectFrom('github_installations as present')
+            .select('present.id')
+            .where('present.id', '=', installation.id)
+            .whereRef('present.organization_id', '=', 'link.organization_id'),
+        ),
+        of.exists(
+          of
+            .selectFrom('github_repository_users as reach')
+            .innerJoin('github_repositories as row', 'row.id', 'reach.github_repository_id')
+            .select('row.id')
+            .where('row.github_installation_id', '=', installation.id)
+            .whereRef('row.repo_id', '=', 'link.repo_id')
+            .whereRef('reach.local_user_id', '=', 'link.linked_by_user_id')
+            .where((may) =>
+              may.or([
+                may('reach.permission_push', '=', true),
+                may('reach.permission_admin', '=', true),
+              ]),
+            ),
+        ),
+      ]),
+    )
+    .execute()
 }
