@@ -147,6 +147,40 @@ export async function endMembership(
   })
   await revokeTokensOfMember(deps, tx, { organizationId, userId, by })
   await revokeInvitationsBy(deps, tx, organizationId, { userId, by })
+  await endSourcesOf(deps, tx, { organizationId, userId })
+}
+
+/**
+ * Projects whose source only this person's right at GitHub opened fetch nothing more from there; what runs keeps
+ * running. Where the organization claimed the installation, the right is its own.
+ */
+async function endSourcesOf(
+  { clock }: { clock: Clock },
+  tx: Tx,
+  of: { organizationId: string; userId: string },
+): Promise<void> {
+  await tx
+    .updateTable('project_github_links as link')
+    .set({
+      active: false,
+      inactive_reason: 'member_removed',
+      updated_at: toIsoTime(clock.now()),
+    })
+    .where('link.organization_id', '=', of.organizationId)
+    .where('link.linked_by_user_id', '=', of.userId)
+    .where((link) =>
+      link.not(
+        link.exists(
+          link
+            .selectFrom('github_installations as installation')
+            .select('installation.id')
+            .whereRef('installation.integration_id', '=', 'link.integration_id')
+            .whereRef('installation.installation_id', '=', 'link.installation_id')
+            .whereRef('installation.organization_id', '=', 'link.organization_id'),
+        ),
+      ),
+    )
+    .execute()
 }
 
 function refuseClerkMember(member: Member): void {

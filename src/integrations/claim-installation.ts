@@ -8,6 +8,7 @@ import { storeVerified, verifyFor } from './finish-installation.ts'
 import { loadGithubApp } from './github-apps.ts'
 import { readInstallationRow } from './installation-records.ts'
 import type { IntegrationDeps } from './integration-deps.ts'
+import { reactivateClaimed } from './project-links.ts'
 import { notConnected } from './user-token.ts'
 import type { VerifiedInstallation } from './verify-installations.ts'
 
@@ -80,6 +81,7 @@ export async function claimInTransaction(
     .returning(['id', 'account_login'])
     .executeTakeFirst()
   if (won === undefined) return undefined
+  await reactivateClaimed(tx, { integrationId, installationId, organizationId, now })
   await tx
     .updateTable('unclaimed_installations')
     .set({

@@ -12,6 +12,7 @@ import { safeReturnPath } from '../identity/return-path.ts'
 import { toIsoTime } from '../lib/clock.ts'
 import { isOperationError } from '../lib/errors.ts'
 import { chooseApp } from './choose-app.ts'
+import { forgetReach } from './disconnect-github.ts'
 import { loadGithubApp, noteAppFacts, type AppRow } from './github-apps.ts'
 import type { IntegrationDeps } from './integration-deps.ts'
 import { beginTrip, endTrip, type Traveller } from './oauth-trip.ts'
@@ -193,6 +194,10 @@ async function storeLink(
   return await inTransaction(deps.db, async (tx: Tx) => {
     const owner = await findLinkByGithubUser(tx, integrationId, account.id)
     if (owner !== undefined && owner.local_user_id !== userId) return 'linked_to_other'
+    // Another account at GitHub has no part in what the one before it was let.
+    if (known !== undefined && known.github_user_id !== account.id) {
+      await forgetReach(deps, tx, known)
+    }
     await tx
       .insertInto('github_user_links')
       .values({

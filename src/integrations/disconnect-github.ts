@@ -82,9 +82,18 @@ export async function forgetLink(
   tx: Tx,
   link: Pick<UserLink, 'id' | 'integration_id' | 'local_user_id'>,
 ): Promise<string[]> {
+  await tx.deleteFrom('github_user_links').where('id', '=', link.id).execute()
+  return await forgetReach(deps, tx, link)
+}
+
+/** What an account at GitHub let a person reach here, and the projects that this alone deployed. */
+export async function forgetReach(
+  deps: Pick<IntegrationDeps, 'clock'>,
+  tx: Tx,
+  link: Pick<UserLink, 'integration_id' | 'local_user_id'>,
+): Promise<string[]> {
   const { integration_id: integrationId, local_user_id: userId } = link
   const now = toIsoTime(deps.clock.now())
-  await tx.deleteFrom('github_user_links').where('id', '=', link.id).execute()
   await forgetInstallationUser(tx, integrationId, userId)
   await tx
     .deleteFrom('github_repository_users')

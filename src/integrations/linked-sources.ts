@@ -107,6 +107,7 @@ const REASONS: ReadonlyMap<string, string> = new Map([
   ['installation_suspended', 'the installation of the GitHub App is suspended there'],
   ['repository_removed', 'the GitHub App was not given this repository any more'],
   ['account_disconnected', 'the person who linked it disconnected their account at GitHub'],
+  ['member_removed', 'the person who linked it left the organization'],
 ])
 
 interface Linked {

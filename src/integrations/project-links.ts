@@ -12,6 +12,10 @@ export type InactiveReason =
   | 'installation_suspended'
   | 'repository_removed'
   | 'account_disconnected'
+  | 'member_removed'
+
+/** The right of whoever linked it has ended; nothing that happens at GitHub brings it back. */
+const RIGHT_ENDED = ['account_disconnected', 'member_removed'] as const satisfies InactiveReason[]
 
 export type ProjectLink = ProjectGithubLinkTable
 
@@ -48,7 +52,10 @@ export async function reactivateInstallation(
   return rows.map((row) => row.project_id)
 }
 
-/** Ends the links whose right came from this person, but those of installations that the organization claimed. */
+/**
+ * Ends the links whose right came from this person, but those of installations that the organization claimed. Also those
+ * that sleep for another reason: they must not wake up when that is gone.
+ */
 export async function deactivateLinksOf(
   tx: Tx,
   person: { integrationId: string; userId: string; now: string },
@@ -58,7 +65,9 @@ export async function deactivateLinksOf(
     .set({ active: false, inactive_reason: 'account_disconnected', updated_at: person.now })
     .where('integration_id', '=', person.integrationId)
     .where('linked_by_user_id', '=', person.userId)
-    .where('active', '=', true)
+    .where((of) =>
+      of.or([of('inactive_reason', 'is', null), of('inactive_reason', 'not in', RIGHT_ENDED)]),
+    )
     .where((of) =>
       of.not(
         of.exists(
@@ -76,7 +85,10 @@ export async function deactivateLinksOf(
   return rows.map((row) => row.project_id)
 }
 
-/** After a person connected again: takes up their projects again, where GitHub says that they still may push. */
+/**
+ * After a person connected again: takes up their projects again, where GitHub says that they still may push, in the
+ * organizations that they (still, or again) belong to.
+ */
 export async function reactivateLinksOf(
   deps: Pick<IntegrationDeps, 'db' | 'clock' | 'github'>,
   app: GithubApp,
@@ -89,7 +101,13 @@ export async function reactivateLinksOf(
     .where('integration_id', '=', app.integrationId)
     .where('linked_by_user_id', '=', person.userId)
     .where('active', '=', false)
-    .where('inactive_reason', '=', 'account_disconnected')
+    .where('inactive_reason', 'in', RIGHT_ENDED)
+    .where('organization_id', 'in', (of) =>
+      of
+        .selectFrom('organization_members')
+        .select('organization_id')
+        .where('user_id', '=', person.userId),
+    )
     .execute()
   for (const { id, repo_id: repoId } of links) {
     if (!(await mayPush(deps, app, person, { repoId, signal }))) continue
@@ -97,9 +115,25 @@ export async function reactivateLinksOf(
       .updateTable('project_github_links')
       .set({ active: true, inactive_reason: null, updated_at: toIsoTime(deps.clock.now()) })
       .where('id', '=', id)
-      .where('inactive_reason', '=', 'account_disconnected')
+      .where('inactive_reason', 'in', RIGHT_ENDED)
       .execute()
   }
+}
+
+/** The organization claimed the installation: its own right stands in for that of people who left. */
+export async function reactivateClaimed(
+  tx: Tx,
+  place: { integrationId: string; installationId: number; organizationId: string; now: string },
+): Promise<void> {
+  await tx
+    .updateTable('project_github_links')
+    .set({ active: true, inactive_reason: null, updated_at: place.now })
+    .where('integration_id', '=', place.integrationId)
+    .where('installation_id', '=', place.installationId)
+    .where('organization_id', '=', place.organizationId)
+    .where('active', '=', false)
+    .where('inactive_reason', 'in', RIGHT_ENDED)
+    .execute()
 }
 
 async function mayPush(
