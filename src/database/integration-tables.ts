@@ -29,7 +29,6 @@ export interface IntegrationCredentialTable {
   integration_id: string
   kind: CredentialKind
   value_sealed: string
-  encryption_key_id: string
   expires_at: string | null
   created_at: string
   updated_at: string

@@ -16,14 +16,11 @@ export function sealCredential(
 ): IntegrationCredentialTable {
   const id = deps.newId()
   const now = toIsoTime(deps.clock.now())
-  const sealed = deps.keyring.seal(value.reveal(), contextOf(id))
   return {
     id,
     integration_id: integrationId,
     kind,
-    value_sealed: sealed,
-    // Which key sealed it stands in the value itself.
-    encryption_key_id: sealed.split('.')[1] ?? '',
+    value_sealed: deps.keyring.seal(value.reveal(), contextOf(id)),
     expires_at: null,
     created_at: now,
     updated_at: now,

@@ -59,7 +59,6 @@ async function createIntegrations(db: Db): Promise<void> {
     )
     .addColumn('kind', text, (c) => c.notNull())
     .addColumn('value_sealed', text, (c) => c.notNull())
-    .addColumn('encryption_key_id', text, (c) => c.notNull())
     .addColumn('expires_at', text)
     .addColumn('created_at', text, (c) => c.notNull())
     .addColumn('updated_at', text, (c) => c.notNull())
