@@ -31,8 +31,13 @@ export function createBodyReader(): BodyReader {
   const digest = async (order: BodyOrder): Promise<DigestedBody> => {
     clearTimeout(idle)
     thread ??= startThread()
-    const answered = await askThread(thread, order)
-    if (answered === null) await end()
+    let answered: DigestedBody | null = null
+    try {
+      answered = await askThread(thread, order)
+    } finally {
+      // One that failed would never answer the next body.
+      if (answered === null) await end()
+    }
     idle = setTimeout(() => void end(), IDLE_MS).unref()
     return answered ?? UNREADABLE
   }

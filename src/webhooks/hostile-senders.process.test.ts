@@ -4,8 +4,10 @@ import { it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { describeOnBothEngines } from '../../test/_databases.ts'
+import { createTestClock } from '../../test/_deployments.ts'
 import { addApp, addLinkedProject } from './_test-hooks.ts'
 import { headersOf, openInbox, pushOf } from './_test-inbox.ts'
+import { FAILURES_PER_MINUTE } from './receive-delivery.ts'
 
 const MEBIBYTE = 1024 * 1024
 
@@ -115,6 +117,24 @@ describeOnBothEngines('the inbox among hostile senders', (open) => {
     const answers = await Promise.all(senders.map(({ ended }) => ended))
     for (const answer of answers) assert.match(answer, /^HTTP\/1\.1 408 /)
     assert.ok(Date.now() - started < 10_000)
+  })
+
+  it('W-36 counts large bodies that never end as failures', async () => {
+    await using database = await open()
+    await addApp(database.db)
+    const clock = createTestClock()
+    await using inbox = await openInbox(database.db, { clock, bodyDeadlineMs: 1000 })
+    const headers = { ...headersOf('x'), 'content-length': String(MEBIBYTE) }
+    const part = Buffer.alloc(300_000, 'x')
+    const senders = Array.from({ length: FAILURES_PER_MINUTE }, () => {
+      const sender = dial(inbox.port, headers)
+      sender.socket.write(part)
+      return sender
+    })
+    for (const { ended } of senders) assert.match(await ended, /^HTTP\/1\.1 408 /)
+    const answer = await inbox.post(part, { secret: 'another' })
+    assert.equal(answer.status, 429)
+    assert.equal((await inbox.post(pushOf())).status, 202)
   })
 })
 

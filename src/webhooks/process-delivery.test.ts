@@ -143,7 +143,7 @@ describeOnBothEngines('processDelivery()', (open) => {
     const row = await db.selectFrom('webhook_deliveries').selectAll().executeTakeFirstOrThrow()
     assert.deepEqual(
       [row.state, row.attempts, row.error_message, row.next_attempt_at],
-      ['failed', 5, '1 of 1 projects could not look at the branch', null],
+      ['failed', 5, 'Not every project could look at the branch', null],
     )
     const events = await db
       .selectFrom('audit_events')

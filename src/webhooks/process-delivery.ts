@@ -59,13 +59,12 @@ async function understand(
   if (match.kind === 'none') return ignoredFor(match.reason)
   const due = await withoutDone(deps.db, delivery, match.projects)
   const outcomes = await lookAtProjects(deps, due, plan, signal)
-  const failed = outcomes.filter(({ outcome }) => outcome === 'failed').length
+  const failed = outcomes.some(({ outcome }) => outcome === 'failed')
   return {
     ignored: plan.after === null ? 'deleted' : null,
     outcomes,
-    // Which and why stands with each project: a delivery may concern several organizations.
-    failure:
-      failed === 0 ? null : `${failed} of ${due.length} projects could not look at the branch`,
+    // Which, how many and why stands with each project: a delivery may concern several organizations.
+    failure: failed ? 'Not every project could look at the branch' : null,
   }
 }
 

@@ -27,7 +27,7 @@ export function createBodyMemory(): BodyMemory {
 
 export type ReadBody =
   | { kind: 'complete'; segments: Uint8Array<ArrayBuffer>[]; bytes: number; release: () => void }
-  | { kind: 'too_large' | 'busy' | 'timeout' | 'gone' }
+  | { kind: 'too_large' | 'busy' | 'timeout' | 'gone'; bytes: number }
 
 /**
  * Reads a body within the limits of size, time and memory, handing on each piece as it comes. What is complete holds
@@ -58,7 +58,7 @@ export async function readBody(
   if (kind !== 'complete') {
     request.pause()
     reservation.release()
-    return { kind }
+    return { kind, bytes: segments.bytes }
   }
   return { kind, segments: segments.end(), bytes: segments.bytes, release: reservation.release }
 }

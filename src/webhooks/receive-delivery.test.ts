@@ -236,6 +236,18 @@ describeOnBothEngines('receiveDelivery()', (open) => {
     assert.equal((await inbox.post(pushOf())).status, 202)
   })
 
+  it('W-36 counts made-up hooks of one address as one', async () => {
+    await using database = await open()
+    await addApp(database.db)
+    await using inbox = await openInbox(database.db, { clock: createTestClock() })
+    for (let sent = 0; sent < 30; sent += 1) {
+      assert.equal((await inbox.post('{}', { path: `/hooks/made-up-${sent}` })).status, 401)
+    }
+    const large = 'x'.repeat(300_000)
+    assert.equal((await inbox.post(large, { path: '/hooks/another', secret: 'x' })).status, 429)
+    assert.equal((await inbox.post(large, { secret: 'x' })).status, 401)
+  })
+
   it('W-34 answers 503 while the database is away, never 2xx', async () => {
     await using database = await open()
     const { db } = database

@@ -72,11 +72,12 @@ async function receive(
 ): Promise<Outcome | null> {
   const head = readHead(request)
   if (typeof head === 'string') return refuse(head)
-  const key = `${arrival.network} ${arrival.hook === 'environment' ? '' : arrival.hook.publicId}`
+  const hook = await deps.findHook(arrival.hook)
+  // Addresses can be made up: all that name no hook count together.
+  const key = `${arrival.network} ${hook?.id ?? ''}`
   const exhausted = deps.failures.isExhausted(key)
   // Small bodies are verified all the same: an attacker behind the same proxy must not lock out the host.
   if (exhausted && !(announced(request) <= SMALL_BYTES)) return refuse('throttled')
-  const hook = await deps.findHook(arrival.hook)
   const check = startSignatureCheck(hook?.secrets ?? NO_SECRETS, head.signature)
   const options = { memory: deps.memory, key: arrival.network }
   const read = await readBody(
@@ -84,6 +85,8 @@ async function receive(
     deps.bodyDeadlineMs === undefined ? options : { ...options, deadlineMs: deps.bodyDeadlineMs },
     (piece) => check.update(piece),
   )
+  // Its bytes went through the check as well: who breaks off at the end must not have it for nothing.
+  if (read.kind !== 'complete' && read.bytes > SMALL_BYTES) deps.failures.note(key)
   if (read.kind === 'gone') return null
   if (read.kind !== 'complete') return refuse(read.kind)
   try {
