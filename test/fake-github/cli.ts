@@ -3,15 +3,23 @@ import { parseArgs } from 'node:util'
 import { startFakeGithub } from './start-fake-github.ts'
 import type { FakeGithub } from './start-fake-github.ts'
 
-const HELP = `A stand-in of GitHub on loopback: npm run fake-github -- [--port 4000] [--webhook URL] [--empty]
+const HELP = `A stand-in of GitHub on loopback: npm run fake-github -- [--port 4000] [--webhook URL] [--callback URL]
+  [--empty] [--json]
 
-  --port     of the website; the API is below it, at /api/v3 (any free port)
-  --webhook  where the small world's App delivers to
-  --empty    without the small world
+  --port      of the website; the API is below it, at /api/v3 (any free port)
+  --webhook   where the small world's App delivers to
+  --callback  where it sends people back to
+  --empty     without the small world
+  --json      one line of JSON instead of text, for programs
 `
 
+interface Addresses {
+  webhook?: string | undefined
+  callback: string
+}
+
 /** Ada owns the organization `acme` with a private and a public repository, and an App that Bob may install too. */
-async function seedSmallWorld(fake: FakeGithub, webhook: string | undefined): Promise<void> {
+async function seedSmallWorld(fake: FakeGithub, { webhook, callback }: Addresses) {
   fake.addUser({ login: 'ada', name: 'Ada Example' })
   fake.addUser({ login: 'bob', name: 'Bob Example' })
   fake.addOrganization({ login: 'acme', members: { ada: 'admin', bob: 'member' } })
@@ -24,14 +32,20 @@ async function seedSmallWorld(fake: FakeGithub, webhook: string | undefined): Pr
     name: 'Small World',
     permissions: { contents: 'read', metadata: 'read', repository_hooks: 'write' },
     events: ['push', 'repository'],
-    callbackUrls: ['http://localhost:8080/callback'],
+    callbackUrls: [callback],
     ...(webhook === undefined ? {} : { hook: { url: webhook, secret: 'small-world-secret' } }),
   })
   const installation = fake.installApp(app, 'acme')
   const ada = fake.createPersonalToken('ada').token
   const bob = fake.createPersonalToken('bob').token
+  return { app, installation, tokens: { ada, bob } }
+}
+
+type SmallWorld = Awaited<ReturnType<typeof seedSmallWorld>>
+
+function describe(fake: FakeGithub, { app, installation, tokens }: SmallWorld): string {
   const host = fake.webUrl.replace('http://', '')
-  console.log(`
+  return `
 People          ada (owns acme), bob (member of acme); there are no passwords
 Repositories    acme/shop (private), acme/docs, bob/notes (private)
 App             Small World: id ${app.id}, client id ${app.clientId}
@@ -40,10 +54,10 @@ App             Small World: id ${app.id}, client id ${app.clientId}
 Its key
 ${app.privateKey}
 Try
-  curl -H 'authorization: Bearer ${ada}' ${fake.apiUrl}/user
-  git clone http://ada:${ada}@${host}/acme/shop.git
-  git clone http://bob:${bob}@${host}/bob/notes.git
-A push is delivered to the App's webhook and to the hooks of the repository.`)
+  curl -H 'authorization: Bearer ${tokens.ada}' ${fake.apiUrl}/user
+  git clone http://ada:${tokens.ada}@${host}/acme/shop.git
+  git clone http://bob:${tokens.bob}@${host}/bob/notes.git
+A push is delivered to the App's webhook and to the hooks of the repository.`
 }
 
 async function main(): Promise<void> {
@@ -51,7 +65,9 @@ async function main(): Promise<void> {
     options: {
       port: { type: 'string', default: '0' },
       webhook: { type: 'string' },
+      callback: { type: 'string', default: 'http://localhost:8080/callback' },
       empty: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   })
@@ -63,9 +79,15 @@ async function main(): Promise<void> {
   const stop = () => void fake[Symbol.asyncDispose]()
   process.once('SIGINT', stop)
   process.once('SIGTERM', stop)
-  console.log(`Website  ${fake.webUrl}  (instead of https://github.com)
-API      ${fake.apiUrl}  (instead of https://api.github.com)`)
-  if (!values.empty) await seedSmallWorld(fake, values.webhook)
+  const world = values.empty ? null : await seedSmallWorld(fake, values)
+  const { webUrl, apiUrl } = fake
+  if (values.json) {
+    console.log(JSON.stringify({ webUrl, apiUrl, ...world }))
+    return
+  }
+  console.log(`Website  ${webUrl}  (instead of https://github.com)
+API      ${apiUrl}  (instead of https://api.github.com)`)
+  if (world !== null) console.log(describe(fake, world))
   console.log('\nCtrl+C stops it and forgets everything. More: test/fake-github/README.md')
 }
 

@@ -11,6 +11,7 @@ import { runCommand } from '../../lib/run-command.ts'
 import { type ApiClient, createApiClient } from '../api-client.ts'
 
 export interface DemoPlatform extends AsyncDisposable {
+  dataDirectory: string
   trafficPort: number
   client: ApiClient
   /** A page of an app, as a browser gets it. */
@@ -25,11 +26,15 @@ const REQUEST_TIMEOUT_MS = 10_000
 export async function startDemoPlatform(options: {
   directory: string
   gitHost: string
+  /** Of the API; any that is free when not given. */
+  port?: number
+  /** Further settings, or other ones than those of a demo. */
+  environment?: Readonly<Record<string, string>>
   signal: AbortSignal
 }): Promise<DemoPlatform> {
   const { directory, signal } = options
   const dataDirectory = path.join(directory, 'data')
-  const [port, trafficPort] = [await chooseFreePort(), await chooseFreePort()]
+  const [port, trafficPort] = [options.port ?? (await chooseFreePort()), await chooseFreePort()]
   const env = {
     PATH: process.env['PATH'] ?? '/usr/bin:/bin',
     HOME: directory,
@@ -41,6 +46,7 @@ export async function startDemoPlatform(options: {
     NANOSCALE_POLL_INTERVAL_SECONDS: '1',
     NANOSCALE_STANDBY_SECONDS: '2',
     NANOSCALE_DRAIN_SECONDS: '2',
+    ...options.environment,
   }
   const output = path.join(directory, 'nanoscale.log')
   const launcher = launch(env, output)
@@ -50,6 +56,7 @@ export async function startDemoPlatform(options: {
     organization: null,
   })
   const platform: DemoPlatform = {
+    dataDirectory,
     trafficPort,
     client,
     page: (hostname) => readPage(trafficPort, hostname),

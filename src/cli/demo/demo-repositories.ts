@@ -3,7 +3,7 @@ import { cp, mkdir } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import path from 'node:path'
 
-import { runCommand } from '../../lib/run-command.ts'
+import { gitEnvironment, runGit } from './demo-git.ts'
 import { serveGit } from './git-backend.ts'
 
 export interface DemoRepositories extends AsyncDisposable {
@@ -25,23 +25,8 @@ export interface DemoRepository {
 export async function serveDemoRepositories(directory: string): Promise<DemoRepositories> {
   const served = path.join(directory, 'served')
   await mkdir(served, { recursive: true })
-  const env = {
-    PATH: process.env['PATH'] ?? '/usr/bin:/bin',
-    HOME: directory,
-    GIT_CONFIG_NOSYSTEM: '1',
-    GIT_AUTHOR_NAME: 'Demo',
-    GIT_AUTHOR_EMAIL: 'demo@example.com',
-    GIT_COMMITTER_NAME: 'Demo',
-    GIT_COMMITTER_EMAIL: 'demo@example.com',
-  }
-  const git = async (...args: string[]) => {
-    const result = await runCommand(
-      { argv: ['git', ...args], cwd: directory, env },
-      { timeoutMs: 20_000 },
-    )
-    if (result.exitCode !== 0) throw new Error(`git ${args.join(' ')}: ${result.stderr}`)
-    return result.stdout.trim()
-  }
+  const env = gitEnvironment(directory)
+  const git = (...args: string[]) => runGit(directory, ...args)
   const backend = path.join(await git('--exec-path'), 'git-http-backend')
   const server = createServer((request, response) => {
     serveGit({ request, response, backend, directory: served, env })

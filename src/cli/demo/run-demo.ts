@@ -1,20 +1,14 @@
 import { once } from 'node:events'
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 
-import type { z } from 'zod'
-
-import type { deployment } from '../../contract/deployments.ts'
-import { runCommand } from '../../lib/run-command.ts'
 import type { ProjectOutput } from '../session.ts'
-import { type DemoPlatform, pause, startDemoPlatform } from './demo-platform.ts'
+import { type Demo, describe, titleOf, waitUntilLive } from './demo-deployments.ts'
+import { startDemoPlatform } from './demo-platform.ts'
 import { type DemoRepository, serveDemoRepositories } from './demo-repositories.ts'
-
-type Deployment = z.output<typeof deployment>
+import { temporaryDirectory } from './temporary-directory.ts'
 
 const EXAMPLES = path.resolve(import.meta.dirname, '../../../examples')
-const DEPLOYMENT_TIMEOUT_MS = 60_000
 
 /**
  * The product on one machine, without a network: serves the examples as Git repositories, deploys them, pushes a commit
@@ -67,12 +61,6 @@ export async function runDemo(options: {
   print('Cleaning up …')
 }
 
-interface Demo {
-  platform: DemoPlatform
-  print: (line: string) => void
-  signal: AbortSignal
-}
-
 async function deploy(
   demo: Demo,
   name: string,
@@ -87,61 +75,8 @@ async function deploy(
   return created
 }
 
-/** The deployment of the commit (the first one for null), when it is live. */
-async function waitUntilLive(
-  { platform, signal }: Demo,
-  projectId: string,
-  sha: string | null,
-): Promise<Deployment> {
-  const deadline = Date.now() + DEPLOYMENT_TIMEOUT_MS
-  while (Date.now() < deadline) {
-    signal.throwIfAborted()
-    const { items } = await platform.client.call('deployments.list', {
-      params: { id: projectId },
-      query: {},
-    })
-    const found = items.find(({ commit }) => sha === null || commit.sha === sha)
-    if (found?.state === 'live') {
-      return await platform.client.call('deployments.read', { params: { id: found.id } })
-    }
-    if (found?.failure) throw new Error(`The deployment failed: ${found.failure.message}`)
-    await pause(50)
-  }
-  throw new Error(`Nothing became live within ${DEPLOYMENT_TIMEOUT_MS / 1000} s`)
-}
-
-/** `#2 live after 0.4 s: queued 0.0 · fetching 0.1 · …` */
-function describe({ number, phases }: Deployment): string {
-  const passed = phases.filter(({ state }) => state !== 'live')
-  const total = passed.reduce((sum, phase) => sum + (phase.duration_ms ?? 0), 0)
-  const steps = passed.map(({ state, duration_ms }) => `${state} ${seconds(duration_ms ?? 0)}`)
-  return `  #${number} live after ${seconds(total)} s: ${steps.join(' · ')}`
-}
-
-function seconds(ms: number): string {
-  return (ms / 1000).toFixed(2)
-}
-
-function titleOf(page: string): string {
-  return /<title>([^<]*)<\/title>/.exec(page)?.[1] ?? page.slice(0, 60)
-}
-
 async function editTitle(site: DemoRepository): Promise<void> {
   const file = path.join(site.workTree, 'index.html')
   const page = await readFile(file, 'utf8')
   await writeFile(file, page.replace(/<title>[^<]*<\/title>/, '<title>Changed by a push</title>'))
-}
-
-async function temporaryDirectory(): Promise<{ path: string } & AsyncDisposable> {
-  const directory = await mkdtemp(path.join(tmpdir(), 'nanoscale-demo-'))
-  // Apps and builds run under users of their own and must be able to pass through.
-  await chmod(directory, 0o711)
-  return {
-    path: directory,
-    async [Symbol.asyncDispose]() {
-      // Releases are read-only, also for who made them unless that is root.
-      await runCommand({ argv: ['chmod', '-R', 'u+rwX', '--', directory] }, { timeoutMs: 20_000 })
-      await rm(directory, { recursive: true, force: true, maxRetries: 3 })
-    },
-  }
 }
