@@ -4,7 +4,7 @@ import { it } from 'node:test'
 import { describeOnBothEngines } from '../../test/_databases.ts'
 import type { Database } from '../database/database.ts'
 import { openCredentials } from '../integrations/app-credentials.ts'
-import { openHookSecret, readAppHook } from '../integrations/app-hooks.ts'
+import { openHookSecret, readAppHook, replaceHookSecret } from '../integrations/app-hooks.ts'
 import { ensureEnvironmentApp } from '../integrations/environment-app.ts'
 import { checkEnvironmentApp } from '../integrations/examine-apps.ts'
 import { loadGithubApp } from '../integrations/github-apps.ts'
@@ -211,6 +211,10 @@ describeOnBothEngines('GitHub Apps by a manifest', (open) => {
       .where('integration_id', '=', app.id)
       .executeTakeFirstOrThrow()
     assert.notEqual(hook.previous_secret_sealed, null)
+    const replace = (value: string) =>
+      replaceHookSecret(scene.test.app, hook, new Secret(`secret ${value}`))
+    assert.deepEqual([await replace('first'), await replace('late')], [true, false])
+    assert.equal(await secretOf(scene, app.id), 'secret first')
   })
 
   it('forgets an App for its owner alone, and never that of the environment', async () => {

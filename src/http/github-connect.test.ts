@@ -4,8 +4,9 @@ import { it } from 'node:test'
 import { describeOnBothEngines } from '../../test/_databases.ts'
 import type { Database } from '../database/database.ts'
 import { loadGithubApp } from '../integrations/github-apps.ts'
-import { userAccessToken } from '../integrations/user-token.ts'
+import { noteRefusedToken, userAccessToken } from '../integrations/user-token.ts'
 import { isOperationError } from '../lib/errors.ts'
+import { Secret } from '../lib/secret.ts'
 import { API, expectJson, githubScene, land, type GithubScene } from './_github-scene.ts'
 import { createMovableClock } from './_movable-clock.ts'
 
@@ -189,6 +190,24 @@ describeOnBothEngines('connecting GitHub', (open) => {
     assert.equal(status.accounts[0]?.needs_reconnect, true)
     assert.match(await scene.connect(ada, 'ada'), /github=connected/)
     assert.equal(typeof (await tokenOf(scene, ada.userId)), 'string')
+  })
+
+  it('ends tokens that GitHub refused, and none that came in their place', async () => {
+    await using database = await open()
+    await using scene = await githubScene(database.db)
+    const ada = await scene.test.as('member')
+    await scene.connect(ada, 'ada')
+    const refuse = (token: string) =>
+      noteRefusedToken(scene.test.app, scene.integrationId, ada.userId, new Secret(token))
+    const first = await tokenOf(scene, ada.userId)
+    await scene.connect(ada, 'ada')
+    await refuse(first)
+    const second = await tokenOf(scene, ada.userId)
+    assert.notEqual(second, first)
+    await refuse(second)
+    await assert.rejects(tokenOf(scene, ada.userId), (error) =>
+      isOperationError(error, 'github.reconnect_needed'),
+    )
   })
 
   it('takes everything back when somebody disconnects: there, here, and for their projects', async () => {

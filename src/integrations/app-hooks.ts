@@ -74,16 +74,19 @@ export function sealHookSecret(
   return keyring.seal(secret.reveal(), contextOf(hookId, 'secret_sealed'))
 }
 
-/** From now on `secret` is good; the one before it stays good for the time in which GitHub delivers again. */
+/**
+ * From now on `secret` is good; the one before it stays good for the time in which GitHub delivers again. False when
+ * another secret came in the place of the hook's meanwhile: `secret` is not good then.
+ */
 export async function replaceHookSecret(
   deps: Pick<IntegrationDeps, 'db' | 'clock' | 'keyring'>,
   hook: AppHook,
   secret: Secret,
-): Promise<void> {
+): Promise<boolean> {
   const { keyring } = deps
   const previous = openHookSecret(deps, hook).reveal()
   const now = deps.clock.now()
-  await deps.db
+  const { numUpdatedRows } = await deps.db
     .updateTable('hooks')
     .set({
       secret_sealed: sealHookSecret(deps, hook.id, secret),
@@ -93,7 +96,8 @@ export async function replaceHookSecret(
     })
     .where('id', '=', hook.id)
     .where('secret_sealed', '=', hook.secret_sealed)
-    .execute()
+    .executeTakeFirst()
+  return numUpdatedRows > 0n
 }
 
 function contextOf(rowId: string, column: 'secret_sealed' | 'previous_secret_sealed') {

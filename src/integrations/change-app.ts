@@ -85,7 +85,13 @@ export async function rotateWebhookSecret(
   const hook = await readAppHook(deps.db, row.id)
   const old = openHookSecret(deps, hook)
   const secret = new Secret(randomHookValue())
-  await replaceHookSecret(deps, hook, secret)
+  if (!(await replaceHookSecret(deps, hook, secret))) {
+    throw new OperationError(
+      'github.busy',
+      `Cannot give the GitHub App "${row.name}" a new webhook secret: somebody else does so now`,
+      { retryAfterSeconds: 10 },
+    )
+  }
   try {
     await deps.github.changeHookConfig(app, { secret }, signal)
   } catch (error) {

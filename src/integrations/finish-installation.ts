@@ -67,7 +67,7 @@ export async function verifyFor(
     return await verifyInstallations(deps, app, person, signal)
   } catch (error) {
     if (isOperationError(error, 'github.refused')) {
-      await noteRefusedToken(deps, app.integrationId, userId)
+      await noteRefusedToken(deps, app.integrationId, userId, token)
     }
     throw error
   }

@@ -120,18 +120,25 @@ async function update(
     .execute()
 }
 
-/** GitHub refuses a token that should be good: the person took back what they allowed. */
+/**
+ * GitHub refuses a token that should be good: the person took back what they allowed. Tokens that came in the place of
+ * the refused one, when they connected again meanwhile, stay.
+ */
 export async function noteRefusedToken(
-  deps: Pick<Deps, 'db' | 'clock'>,
+  deps: Pick<Deps, 'db' | 'clock' | 'keyring'>,
   integrationId: string,
   userId: string,
+  refused: Secret,
 ): Promise<void> {
+  const link = await readUserLink(deps.db, integrationId, userId)
+  if (link === undefined) return
+  if (openToken(deps, link, 'access_token_sealed')?.reveal() !== refused.reveal()) return
   const now = toIsoTime(deps.clock.now())
   await deps.db
     .updateTable('github_user_links')
     .set({ token_expires_at: now, refresh_token_sealed: null, refresh_expires_at: null })
-    .where('integration_id', '=', integrationId)
-    .where('local_user_id', '=', userId)
+    .where('id', '=', link.id)
+    .where('access_token_sealed', '=', link.access_token_sealed)
     .execute()
 }
 

@@ -90,6 +90,8 @@ export async function keepDelivery(
       .where('id', '=', delivery.id)
       .where('lease_token', '=', delivery.lease_token)
       .execute()
+      // The database may be away for a moment: the lease outlives one renewal that fails.
+      .catch(() => {})
   }
 }
 
