@@ -33,4 +33,29 @@ describe('streamResponse()', () => {
     process.off('unhandledRejection', note)
     assert.deepEqual(unhandled, [])
   })
+
+  it(
+    'ends at once when its reader goes while it waits for an event',
+    { timeout: 5000 },
+    async () => {
+      let ended = 0
+      async function* events(): AsyncGenerator<StreamEvent> {
+        yield { data: 1 }
+        await Promise.withResolvers<never>().promise
+      }
+      const response = streamResponse(events(), {
+        signal: new AbortController().signal,
+        format: 'events',
+        tellFailure: () => ({ error: '' }),
+        onEnd: () => (ended += 1),
+      })
+      const reader = response.body?.getReader()
+      await reader?.read()
+      await reader?.read()
+      // Lets it ask for the next event, of which there is none.
+      await setImmediate()
+      await reader?.cancel()
+      assert.ok(ended > 0)
+    },
+  )
 })

@@ -23,7 +23,9 @@ export function streamResponse(
   options: StreamOptions,
 ): Response {
   const encode = options.format === 'text' ? encodeText : encodeEvent
-  const iterator = chunks(events, options, encode)
+  const closed = new AbortController()
+  const signal = AbortSignal.any([options.signal, closed.signal])
+  const iterator = chunks(events, { ...options, signal }, encode)
   const encoder = new TextEncoder()
   const body = new ReadableStream<Uint8Array>({
     pull: async (controller) => {
@@ -34,6 +36,8 @@ export function streamResponse(
     cancel: async () => {
       // One that nobody began to read has no end of its own.
       options.onEnd()
+      // What waits for the next event must not hold up the end.
+      closed.abort()
       await iterator.return(undefined)
     },
   })
