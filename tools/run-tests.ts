@@ -30,10 +30,13 @@ async function main(mode: string | undefined, words: readonly string[]): Promise
   if (mode === '--unit') return runUnitTests(findUnitTests(words))
   if (mode === '--system')
     return runSuite(inProcesses(find(['test/system/**/*.test.ts'], words), 1))
-  if (mode === '--postgres') return runUnitTests(findUnitTests(words).filter(usesDatabase))
+  if (mode?.startsWith('--postgres') === true) return runUnitTests(findPostgresTests(mode, words))
   const unit = await runPart(['tools/check.ts'])
   if (unit.failed > 0) return unit
-  const postgres = await runPart(['tools/run-tests.ts', '--postgres', ...words], 'postgres')
+  const halves = await Promise.all(
+    HALVES.map((half) => runPart(['tools/run-tests.ts', half, ...words], 'postgres')),
+  )
+  const postgres = sumOf(halves)
   if (postgres.failed > 0) return postgres
   const files = find(
     [
@@ -51,16 +54,23 @@ async function main(mode: string | undefined, words: readonly string[]): Promise
       2,
     ),
   )
+  return sumOf([unit, postgres, machine, others])
+}
+
+function sumOf(parts: readonly Totals[]): Totals {
+  const sum = (count: (part: Totals) => number) => parts.reduce((all, part) => all + count(part), 0)
   return {
-    passed: unit.passed + postgres.passed + machine.passed + others.passed,
-    failed: machine.failed + others.failed,
-    skipped: [...postgres.skipped, ...machine.skipped, ...others.skipped],
+    passed: sum(({ passed }) => passed),
+    failed: sum(({ failed }) => failed),
+    skipped: parts.flatMap(({ skipped }) => skipped),
   }
 }
 
 /** Their tests use user ids, mounts and process tables of the machine: one after another. The others talk to servers. */
 function wantsTheMachine(file: string): boolean {
-  return !/^(src\/(identity|http|webhooks|integrations|secrets)|test\/fake-github)\//.test(file)
+  return !/^(src\/(identity|http|webhooks|integrations|githosts|secrets)|test\/fake-github)\//.test(
+    file,
+  )
 }
 
 /** What starts processes of its own takes seconds: `*.process.test.ts` runs with the behaviours. */
@@ -75,6 +85,15 @@ function findUnitTests(words: readonly string[]): string[] {
     words,
   )
   return files.filter((file) => !file.endsWith('.process.test.ts'))
+}
+
+/** One process and one server of PostgreSQL each, so that both cores have work. */
+const HALVES = ['--postgres=0', '--postgres=1']
+
+function findPostgresTests(mode: string, words: readonly string[]): string[] {
+  const files = findUnitTests(words).filter(usesDatabase)
+  const half = /^--postgres=([01])$/.exec(mode)?.[1]
+  return half === undefined ? files : files.filter((_, index) => index % 2 === Number(half))
 }
 
 function usesDatabase(file: string): boolean {
@@ -127,11 +146,12 @@ function runPart(argv: readonly string[], engines?: string): Promise<Totals> {
     })
     let output = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      process.stdout.write(text)
       output += text
     })
     child.once('error', reject)
     child.once('close', (code) => {
+      // As a whole: two parts at a time would mix their lines.
+      process.stdout.write(output)
       const passed = Number([...output.matchAll(/(\d+) passed/g)].at(-1)?.[1] ?? 0)
       const skipped = [...output.matchAll(/^skipped (.*)$/gm)].map(([, test]) => test ?? '')
       resolve({ passed, failed: code === 0 ? 0 : 1, skipped })
