@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import type { Actor } from '../audit/actor.ts'
 import { startLoop } from '../jobs/loop.ts'
+import { messageOf } from '../lib/errors.ts'
 import type { Keyring } from '../secrets/keyring.ts'
 import { createBodyReader } from './body-reader.ts'
 import { createFailedVerifications } from './failed-verifications.ts'
@@ -62,7 +63,9 @@ export function startWebhooks(deps: WebhookDeps): Webhooks & AsyncDisposable {
     [Symbol.asyncDispose]: async () => {
       await processing[Symbol.asyncDispose]()
       await counting[Symbol.asyncDispose]()
-      await rejections.flush().catch(() => {})
+      await rejections.flush().catch((error: unknown) => {
+        deps.log.warn('The last refused deliveries were not counted', { reason: messageOf(error) })
+      })
       await reader[Symbol.asyncDispose]()
     },
   }
